@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Arrays} from "@openzeppelin/contracts/utils/Arrays.sol";
+
 /// @notice OpenZeppelin's `standard-v1` tree over (address, uint256), as its JavaScript library builds it: the leaves,
 /// sorted, at the end of a heap in reverse order.
 library StandardTree {
@@ -19,7 +21,7 @@ library StandardTree {
         for (uint256 i = 0; i < n; ++i) {
             hashes[i] = hash(leaves[i]);
         }
-        sort(hashes, 0, n);
+        Arrays.sort(hashes);
         tree = new bytes32[](2 * n - 1);
         for (uint256 i = 0; i < n; ++i) {
             tree[tree.length - 1 - i] = hashes[i];
@@ -43,21 +45,5 @@ library StandardTree {
             proof[i] = tree[position % 2 == 0 ? position - 1 : position + 1];
             position = (position - 1) / 2;
         }
-    }
-
-    function sort(bytes32[] memory list, uint256 from, uint256 to) private pure {
-        if (to - from < 2) return;
-        bytes32 pivot = list[from + (to - from) / 2];
-        (uint256 i, uint256 j) = (from, to - 1);
-        while (true) {
-            while (list[i] < pivot) ++i;
-            while (list[j] > pivot) --j;
-            if (i >= j) break;
-            (list[i], list[j]) = (list[j], list[i]);
-            ++i;
-            --j;
-        }
-        sort(list, from, j + 1);
-        sort(list, j + 1, to);
     }
 }
