@@ -1,0 +1,448 @@
+//! The walls of the house: which crate may know which. Read from `cargo tree`, so that what counts is what a build
+//! would contain, not what a manifest seems to say. `docs/architecture.md` explains them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::process::Context;
+
+/// A rule about the dependencies of some crates. Dependencies of tests and benches are free.
+#[derive(Debug)]
+pub struct Wall {
+    /// The crates it holds for.
+    of: &'static [&'static str],
+    /// The features it is checked with.
+    with: Features,
+    rule: Rule,
+    reason: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Features {
+    None,
+    Default,
+    All,
+}
+
+/// A name ending in `*` stands for every name that begins so.
+#[derive(Debug)]
+pub enum Rule {
+    /// None of these, at any depth.
+    Without(&'static [&'static str]),
+    /// None of these as a direct dependency.
+    NotDirectly(&'static [&'static str]),
+    /// Direct dependencies are these and no others.
+    DirectlyOnly(&'static [&'static str]),
+    /// Of the workspace's own crates these and no others, at any depth.
+    OfOursOnly(&'static [&'static str]),
+}
+
+/// Every member of the workspace. One that is missing here has no walls yet, and is reported.
+const MEMBERS: &[&str] = &[
+    "depin",
+    "depin-cli",
+    "depin-core",
+    "depin-evm",
+    "depin-identity",
+    "depin-index",
+    "depin-lab",
+    "depin-proof",
+    "depin-rewards",
+    "depin-vectors",
+    "xtask",
+];
+
+/// What a user gets.
+const SHIPPED: &[&str] = &[
+    "depin",
+    "depin-cli",
+    "depin-core",
+    "depin-evm",
+    "depin-identity",
+    "depin-index",
+    "depin-lab",
+    "depin-proof",
+    "depin-rewards",
+];
+
+/// Runtimes, sockets and chains: what a pure crate cannot reach even by accident.
+const OUTSIDE: &[&str] = &["tokio", "reqwest", "hyper", "axum", "alloy-provider", "alloy-transport*"];
+
+const WALLS: &[Wall] = &[
+    Wall {
+        of: &["depin-core"],
+        with: Features::All,
+        rule: Rule::DirectlyOnly(&[
+            "alloy-primitives",
+            "bs58",
+            "hex",
+            "minicbor",
+            "ruint",
+            "serde",
+            "sha2",
+            "thiserror",
+        ]),
+        reason: "everything depends on depin-core, so whatever it depends on is paid by everybody",
+    },
+    Wall {
+        of: &["depin-core", "depin-proof", "depin-rewards"],
+        with: Features::All,
+        rule: Rule::Without(OUTSIDE),
+        reason: "verdicts and payouts are values in, values out, so that an auditor runs the same code anywhere",
+    },
+    Wall {
+        of: &["depin-identity"],
+        with: Features::Default,
+        rule: Rule::Without(OUTSIDE),
+        reason: "checking a signature needs no network; resolvers and hardware that do are optional features",
+    },
+    Wall {
+        of: &["depin"],
+        with: Features::None,
+        rule: Rule::Without(OUTSIDE),
+        reason: "closing and auditing an epoch is pure; whatever reaches outside is the feature `node`",
+    },
+    Wall {
+        of: &["depin-core"],
+        with: Features::All,
+        rule: Rule::OfOursOnly(&[]),
+        reason: "the shared vocabulary knows nobody who speaks it",
+    },
+    Wall {
+        of: &["depin-evm", "depin-identity", "depin-index", "depin-proof", "depin-rewards"],
+        with: Features::All,
+        rule: Rule::OfOursOnly(&["depin-core"]),
+        reason: "each is used alone; what two share is a type of depin-core, what joins them is glue in depin",
+    },
+    Wall {
+        of: &["depin"],
+        with: Features::All,
+        rule: Rule::Without(&["depin-lab", "depin-cli"]),
+        reason: "models, simulated devices and cheaters are for the command line, examples and tests",
+    },
+    Wall {
+        of: &["depin-lab"],
+        with: Features::All,
+        rule: Rule::Without(&["depin-cli"]),
+        reason: "the command line is the outermost crate",
+    },
+    Wall {
+        of: SHIPPED,
+        with: Features::All,
+        rule: Rule::Without(&["depin-vectors"]),
+        reason: "third-party material is for tests only",
+    },
+    Wall {
+        of: &[
+            "depin",
+            "depin-cli",
+            "depin-core",
+            "depin-identity",
+            "depin-index",
+            "depin-lab",
+            "depin-proof",
+            "depin-rewards",
+        ],
+        with: Features::All,
+        rule: Rule::NotDirectly(&[
+            "alloy",
+            "alloy-contract",
+            "alloy-network",
+            "alloy-provider",
+            "alloy-rpc-*",
+            "alloy-signer*",
+            "alloy-transport*",
+            "revm*",
+        ]),
+        reason: "every line that speaks to a chain is in depin-evm; others know addresses and EIP-712 types at most",
+    },
+];
+
+/// The only program that a user gets: (package, binary).
+const BINARY: (&str, &str) = ("depin-cli", "depin");
+
+/// Every broken wall, as a sentence each.
+pub fn broken(context: &Context) -> Result<Vec<String>, String> {
+    let metadata = context.cargo("metadata").args("--format-version 1 --no-deps").read()?;
+    let workspace = Workspace::parse(&metadata)?;
+    let mut findings = workspace.without_walls(MEMBERS);
+    findings.extend(workspace.other_binaries(BINARY));
+    for wall in WALLS {
+        for member in wall.of {
+            let features = match wall.with {
+                Features::None => "--no-default-features",
+                Features::Default => "",
+                Features::All => "--all-features",
+            };
+            let tree = context
+                .cargo("tree")
+                .args("--edges normal --target all --prefix depth --format {p} --package")
+                .arg(member)
+                .args(features)
+                .read()?;
+            findings.extend(wall.broken_by(member, &Tree::parse(&tree)?));
+        }
+    }
+    Ok(findings)
+}
+
+impl Wall {
+    fn broken_by(&self, member: &str, tree: &Tree) -> Vec<String> {
+        let matches = |names: &[&str], name: &str| names.iter().any(|pattern| covers(pattern, name));
+        let (found, where_): (Vec<&String>, &str) = match self.rule {
+            Rule::Without(names) => {
+                (tree.all.iter().filter(|name| matches(names, name)).collect(), "contains")
+            }
+            Rule::NotDirectly(names) => {
+                (tree.direct.iter().filter(|name| matches(names, name)).collect(), "depends directly on")
+            }
+            Rule::DirectlyOnly(names) => {
+                (tree.direct.iter().filter(|name| !matches(names, name)).collect(), "depends directly on")
+            }
+            Rule::OfOursOnly(names) => {
+                (tree.ours.iter().filter(|name| !matches(names, name)).collect(), "contains")
+            }
+        };
+        let with = match self.with {
+            Features::None => "without default features",
+            Features::Default => "with default features",
+            Features::All => "with all features",
+        };
+        found
+            .into_iter()
+            .map(|name| {
+                format!(
+                    "{member} {with} {where_} {name}: {}. `cargo tree -p {member} -i {name}` shows the way",
+                    self.reason
+                )
+            })
+            .collect()
+    }
+}
+
+fn covers(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    }
+}
+
+/// What `cargo tree --prefix depth --format {p}` says about one member, the member itself left out.
+#[derive(Debug, Default)]
+struct Tree {
+    direct: BTreeSet<String>,
+    all: BTreeSet<String>,
+    /// Those that come from a folder, that is from this workspace.
+    ours: BTreeSet<String>,
+}
+
+impl Tree {
+    /// Lines like `1serde v1.0.229`, `2depin-core v0.1.0 (/home/me/depin/crates/depin-core) (*)`.
+    fn parse(printed: &str) -> Result<Self, String> {
+        let mut tree = Self::default();
+        for line in printed.lines().filter(|line| !line.is_empty()) {
+            let unreadable =
+                || format!("`cargo tree` printed a line that is not `DEPTHNAME VERSION`: {line}");
+            let name_at = line.find(|c: char| !c.is_ascii_digit()).ok_or_else(unreadable)?;
+            let (depth, package) = line.split_at(name_at);
+            let depth: u32 = depth.parse().map_err(|_| unreadable())?;
+            let mut words = package.split_whitespace();
+            let name = words.next().ok_or_else(unreadable)?.to_owned();
+            if depth == 0 {
+                continue;
+            }
+            if depth == 1 {
+                tree.direct.insert(name.clone());
+            }
+            if package.contains(" (/") || package.contains(":\\") {
+                tree.ours.insert(name.clone());
+            }
+            tree.all.insert(name);
+        }
+        if tree.all.is_empty() {
+            Err("`cargo tree` printed no dependency at all".to_owned())
+        } else {
+            Ok(tree)
+        }
+    }
+}
+
+/// What `cargo metadata --no-deps` says about the workspace.
+#[derive(Debug)]
+struct Workspace {
+    /// (name, binaries, whether `cargo build` at the root builds it).
+    members: Vec<(String, Vec<String>, bool)>,
+}
+
+impl Workspace {
+    fn parse(metadata: &str) -> Result<Self, String> {
+        let metadata: Value =
+            serde_json::from_str(metadata).map_err(|error| format!("`cargo metadata`: {error}"))?;
+        let strings = |value: &Value| -> Vec<String> {
+            value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let default = strings(&metadata["workspace_default_members"]);
+        let mut members = Vec::new();
+        for package in metadata["packages"].as_array().into_iter().flatten() {
+            let name = package["name"].as_str().unwrap_or_default().to_owned();
+            let is_default = default.iter().any(|id| Some(id.as_str()) == package["id"].as_str());
+            let binaries = package["targets"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|target| strings(&target["kind"]).iter().any(|kind| kind == "bin"))
+                .filter_map(|target| target["name"].as_str().map(str::to_owned))
+                .collect();
+            members.push((name, binaries, is_default));
+        }
+        if members.is_empty() {
+            Err("`cargo metadata` names no package".to_owned())
+        } else {
+            Ok(Self { members })
+        }
+    }
+
+    fn without_walls(&self, known: &[&str]) -> Vec<String> {
+        let new = self.members.iter().filter(|(name, ..)| !known.contains(&name.as_str()));
+        let gone = known.iter().filter(|known| !self.members.iter().any(|(name, ..)| name == *known));
+        new.map(|(name, ..)| format!("{name} has no walls: add it to the tables of xtask/src/walls.rs"))
+            .chain(gone.map(|name| format!("{name} has walls, but is no member of the workspace")))
+            .collect()
+    }
+
+    fn other_binaries(&self, only: (&str, &str)) -> Vec<String> {
+        let found: Vec<(&str, &str)> = self
+            .members
+            .iter()
+            .filter(|(_, _, is_default)| *is_default)
+            .flat_map(|(name, binaries, _)| binaries.iter().map(|binary| (name.as_str(), binary.as_str())))
+            .collect();
+        if found == [only] {
+            return Vec::new();
+        }
+        let (package, binary) = only;
+        vec![format!(
+            "the default members have the binaries {found:?} instead of only `{binary}` of {package}: \
+             `cargo run` at the root has to mean one thing"
+        )]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `cargo tree` prints it: a direct dependency, a deeper one, one of ours, one seen before.
+    const TREE: &str = "0depin-proof v0.1.0 (/w/crates/depin-proof)\n\
+        1depin-core v0.1.0 (/w/crates/depin-core)\n\
+        2serde v1.0.229\n\
+        1sha2 v0.11.1\n\
+        2digest v0.11.3\n\
+        1serde v1.0.229 (*)\n";
+
+    fn found(rule: Rule, printed: &str) -> Vec<String> {
+        let wall = Wall { of: &[], with: Features::All, rule, reason: "because" };
+        wall.broken_by("depin-proof", &Tree::parse(printed).expect("a tree"))
+    }
+
+    #[test]
+    fn whole_walls_report_nothing() {
+        for rule in [
+            Rule::Without(OUTSIDE),
+            Rule::NotDirectly(&["digest", "alloy*"]),
+            Rule::DirectlyOnly(&["depin-core", "se*", "sha2"]),
+            Rule::OfOursOnly(&["depin-core"]),
+        ] {
+            assert_eq!(found(rule, TREE), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn runtime_at_any_depth_breaks_a_pure_crate() {
+        let printed = format!("{TREE}2tokio v1.54.0\n5alloy-transport-http v2.5.0\n");
+        let findings = found(Rule::Without(OUTSIDE), &printed);
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        assert!(
+            findings[0].starts_with("depin-proof with all features contains alloy-transport-http: because")
+        );
+        assert!(findings[1].contains("contains tokio"));
+    }
+
+    #[test]
+    fn names_are_compared_whole() {
+        assert_eq!(
+            found(Rule::Without(OUTSIDE), &format!("{TREE}1tokio-like v1.0.0\n")),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn dependency_off_the_allow_list_is_named() {
+        let findings = found(Rule::DirectlyOnly(&["depin-core", "serde"]), TREE);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].contains("depends directly on sha2"));
+    }
+
+    #[test]
+    fn direct_rule_ignores_what_lies_deeper() {
+        assert_eq!(
+            found(Rule::NotDirectly(&["revm*"]), &format!("{TREE}3revm v43.0.0\n")),
+            Vec::<String>::new()
+        );
+        assert_eq!(found(Rule::NotDirectly(&["revm*"]), &format!("{TREE}1revm-state v43.0.0\n")).len(), 1);
+    }
+
+    #[test]
+    fn domain_crate_that_knows_another_is_named() {
+        let printed = format!("{TREE}2depin-rewards v0.1.0 (/w/crates/depin-rewards)\n");
+        let findings = found(Rule::OfOursOnly(&["depin-core"]), &printed);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].contains("contains depin-rewards"));
+    }
+
+    #[test]
+    fn unreadable_tree_is_an_error_not_a_pass() {
+        assert!(Tree::parse("").is_err());
+        assert!(Tree::parse("0depin-core v0.1.0 (/w/crates/depin-core)\n").is_err());
+        assert!(Tree::parse("├── serde v1.0.229\n").is_err());
+    }
+
+    const METADATA: &str = r#"{
+        "packages": [
+            {"id": "a", "name": "depin-cli", "targets": [
+                {"kind": ["bin"], "name": "depin"}, {"kind": ["test"], "name": "dev"}]},
+            {"id": "b", "name": "depin-core", "targets": [{"kind": ["lib"], "name": "depin_core"}]},
+            {"id": "c", "name": "xtask", "targets": [{"kind": ["bin"], "name": "xtask"}]}],
+        "workspace_default_members": ["a", "b"]}"#;
+
+    #[test]
+    fn one_binary_of_the_default_members_is_enough() {
+        let workspace = Workspace::parse(METADATA).expect("metadata");
+        assert_eq!(workspace.other_binaries(BINARY), Vec::<String>::new());
+        assert_eq!(workspace.without_walls(&["depin-cli", "depin-core", "xtask"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn second_binary_is_named() {
+        let workspace = Workspace::parse(&METADATA.replace("lib\"", "bin\"")).expect("metadata");
+        let findings = workspace.other_binaries(BINARY);
+        assert!(findings.len() == 1 && findings[0].contains("depin_core"), "{findings:?}");
+    }
+
+    #[test]
+    fn crates_and_tables_must_agree() {
+        let workspace = Workspace::parse(METADATA).expect("metadata");
+        let findings = workspace.without_walls(&["depin-cli", "depin-core", "depin-payments"]);
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        assert!(findings[0].starts_with("xtask has no walls"));
+        assert!(findings[1].starts_with("depin-payments has walls"));
+    }
+
+    #[test]
+    fn every_crate_of_a_wall_is_a_member() {
+        for wall in WALLS {
+            assert!(wall.of.iter().all(|name| MEMBERS.contains(name)), "{wall:?}");
+        }
+    }
+}
