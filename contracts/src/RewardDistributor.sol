@@ -163,7 +163,8 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
         mapping(address account => bool) isClaimed;
     }
 
-    /// @dev A candidate's part in one generation of an epoch. It is in the present round when `round` says so.
+    /// @dev A candidate's part in one generation of an epoch. It is in the present round when `round` says so. `rounds`
+    /// is one more than the latest round in which an account challenged it.
     struct Entry {
         address proposer;
         uint32 round;
@@ -172,6 +173,7 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
         uint256 weight;
         mapping(address account => uint256) backing;
         mapping(address account => uint256) opposing;
+        mapping(address account => uint256) rounds;
     }
 
     /// @notice What is paid.
@@ -299,7 +301,7 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
     error MintExceedsCap(uint256 epoch, uint256 cap, uint256 found);
     /// @notice The candidate was not proposed in the present round.
     error NotInRound(uint256 epoch, uint32 round, bytes32 candidateId);
-    /// @notice One challenge per candidate and challenger.
+    /// @notice One challenge per candidate, challenger and round.
     error AlreadyChallenged(uint256 epoch, bytes32 candidateId, address challenger);
     /// @notice After that many void rounds, stake decides.
     error ResolverExcluded(uint256 epoch, uint8 maxVoids, uint8 voids);
@@ -435,14 +437,17 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
     }
 
     /// @notice Disputes a candidate of the present round, and puts the caller's bond at stake against it.
-    /// @dev Every challenge and every rival of a round shares its one dispute, which none of them prolongs.
+    /// @dev Every challenge and every rival of a round shares its one dispute, which none of them prolongs. A challenge
+    /// counts in its round only, so that delaying a candidate again costs another bond.
     function challenge(uint256 epoch, bytes32 id) external nonReentrant {
         Epoch storage e = _startedEpoch(epoch);
         Entry storage entry = _roundEntry(epoch, e, id);
         _requireJoinable(e);
-        if (entry.opposing[msg.sender] > 0) revert AlreadyChallenged(epoch, id, msg.sender);
+        uint256 rounds = uint256(e.round) + 1;
+        if (entry.rounds[msg.sender] == rounds) revert AlreadyChallenged(epoch, id, msg.sender);
 
-        entry.opposing[msg.sender] = challengeBond;
+        entry.rounds[msg.sender] = rounds;
+        entry.opposing[msg.sender] += challengeBond;
         if (entry.firstChallenger == address(0)) entry.firstChallenger = msg.sender;
         bonded += challengeBond;
         emit RootChallenged(epoch, id, msg.sender);
