@@ -105,6 +105,15 @@ impl TypedKey {
         Ok(Self(bytes))
     }
 
+    /// An Ed25519 key, whose length its type already says.
+    pub fn ed25519(key: &[u8; 32]) -> Self {
+        let mut bytes = [0; Self::LEN];
+        for (to, from) in bytes.iter_mut().zip(core::iter::once(KeyType::Ed25519.tag()).chain(key.iter().copied())) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+
     /// Reads the typed form.
     ///
     /// # Errors
@@ -362,6 +371,8 @@ mod tests {
         fn every_key_is_read_back(kind in proptest::sample::select(&KeyType::ALL[..]), bytes: [u8; 33]) {
             let key = TypedKey::new(kind, &bytes[..kind.key_len()]).unwrap();
             prop_assert_eq!(TypedKey::from_bytes(key.as_bytes()), Ok(key));
+            let ed25519: [u8; 32] = bytes[..32].try_into().unwrap();
+            prop_assert_eq!(Ok(TypedKey::ed25519(&ed25519)), TypedKey::new(KeyType::Ed25519, &ed25519));
             prop_assert_eq!(TypedKey::from_did(&key.to_did()), Ok(key));
             prop_assert_eq!(crate::cbor::from_slice::<TypedKey>(&crate::cbor::to_vec(&key)).unwrap(), key);
             prop_assert_eq!((key.key_type(), key.key()), (kind, &bytes[..kind.key_len()]));

@@ -1,1 +1,30 @@
-//! depin-identity
+#![doc = include_str!("../README.md")]
+
+mod binding;
+mod bytes;
+mod clock;
+mod commitment;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod did;
+mod envelope;
+mod key;
+mod receipt;
+mod registry;
+mod replay;
+mod sign1;
+
+pub use binding::{AcceptedBinding, Action, Binding, BindingError, Domain, SignedBinding};
+pub use bytes::{OwnerSignature, Signature};
+pub use clock::{ClockSkew, clock_skew};
+pub use commitment::{Commitment, CommitmentError, Opening};
+pub use did::{DidDocument, VerificationMethod};
+pub use envelope::{Envelope, EnvelopeError, Report, ReportError, VerifiedReport};
+pub use key::{DeviceSigner, PublicKey, PublicKeyError, SignError, SoftwareKey, WrongSignature};
+pub use receipt::{Head, InclusionError, Receipt, ReceiptError, check_inclusion};
+pub use registry::{
+    DeviceRecord, DeviceRegistry, KeyEpoch, MemoryRegistry, ReadError, Registered, Registry, RegistryError,
+    SnapshotError, SubmitError,
+};
+pub use replay::{Fresh, ReplayError, ReplayMarks};
+pub use sign1::Sign1Error;

@@ -1,0 +1,318 @@
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use alloy_primitives::Address;
+use depin_core::{
+    ChainEvent, DeviceId, Digest, KeyId,
+    cbor::{self, CborError},
+};
+use minicbor::{Decode, Encode};
+
+use super::{DeviceRecord, KeyEpoch};
+use crate::{Action, Binding, BindingError, Domain, PublicKey, PublicKeyError};
+
+/// The state of one device registry, folded from its events.
+///
+/// The contract is trusted for what it checks itself: owners' signatures, nonces, deadlines. The registrar, who relays and attests the device's
+/// proof, is not: the proof in each event is checked here again, and an event without a right one changes nothing. So a registrar can keep a
+/// device out, but cannot bind one that did not consent.
+///
+/// A refused event leaves a gap in the device's nonces. After a gap the chain's word for the owner before a transfer stands, since the contract
+/// checked that owner's signature; so the next transfer with a right proof puts the record in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registry {
+    domain: Domain,
+    devices: BTreeMap<DeviceId, DeviceRecord>,
+    keys: BTreeMap<KeyId, KnownKey>,
+}
+
+/// A key of a registered device, checked and ready to verify with.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered<'a> {
+    /// The device.
+    pub record: &'a DeviceRecord,
+    /// The key.
+    pub key: &'a PublicKey,
+    /// The key's epoch.
+    pub epoch: u32,
+}
+
+/// Why an event changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Registered before.
+    #[error("{device} is registered already; transfer it instead")]
+    Known {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Never registered, or its registration was refused.
+    #[error("no device with the on-chain id {device} is registered; register it first")]
+    Unknown {
+        /// SHA-256 of its typed key.
+        device: Digest,
+    },
+    /// Switched off for ever.
+    #[error("{device} was deactivated, which is for ever; register a device with another key")]
+    Deactivated {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Two keys with one key id.
+    #[error("the key id {key_id} belongs to {holder}; generate another key")]
+    KeyIdTaken {
+        /// The key id.
+        key_id: KeyId,
+        /// The device that has it.
+        holder: DeviceId,
+    },
+    /// Another nonce than the next.
+    #[error("the nonce is {found}; expected {expected}: sign again with that")]
+    Nonce {
+        /// The nonce of the event.
+        found: u64,
+        /// The device's next nonce.
+        expected: u64,
+    },
+    /// Not by the device's owner.
+    #[error("{found} does not own the device; {expected} does and must sign")]
+    Owner {
+        /// The owner it was signed by.
+        found: Address,
+        /// The owner.
+        expected: Address,
+    },
+    /// The device's proof, or its key, is not right.
+    #[error(transparent)]
+    Binding(#[from] BindingError),
+}
+
+/// Why bytes are no snapshot of a registry.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// Not deterministic CBOR of the snapshot's form.
+    #[error("not a registry snapshot: {0}; rebuild it from the chain's events")]
+    Cbor(#[from] CborError),
+    /// Another format.
+    #[error(
+        "the snapshot has format {found:?}; this version reads {expected:?}: rebuild it from the chain's events"
+    )]
+    Format {
+        /// The format found.
+        found: String,
+        /// The format expected.
+        expected: &'static str,
+    },
+    /// A key that registration would have refused.
+    #[error("the snapshot holds an unfit key: {0}")]
+    Key(#[from] PublicKeyError),
+    /// A record that no event leads to.
+    #[error("the snapshot's record of {device} is impossible: {what}")]
+    Record {
+        /// The device.
+        device: DeviceId,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct KnownKey {
+    device: DeviceId,
+    key: PublicKey,
+    epoch: u32,
+}
+
+impl Registry {
+    /// The empty registry at `domain`.
+    pub const fn new(domain: Domain) -> Self {
+        Self { domain, devices: BTreeMap::new(), keys: BTreeMap::new() }
+    }
+
+    /// Which registry this is.
+    pub const fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// Takes in one final event of the network's contracts; events that are not about devices change nothing.
+    ///
+    /// # Errors
+    /// [`RegistryError`]; the state is as before then.
+    pub fn apply(&mut self, event: &ChainEvent) -> Result<(), RegistryError> {
+        match event {
+            ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof } => {
+                self.register(*device, *owner, *nonce, *deadline, proof)
+            }
+            ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, proof } => {
+                let binding = |device| Binding {
+                    action: Action::Transfer { new_owner: *to },
+                    device,
+                    owner: *from,
+                    domain: self.domain,
+                    nonce: *nonce,
+                    deadline: *deadline,
+                };
+                let record = self.on_chain(device).ok_or(RegistryError::Unknown { device: *device })?;
+                let binding = binding(record.device);
+                check_transfer(record, &binding)?;
+                binding.verify_device_proof(proof)?;
+                if let Some(record) = self.devices.get_mut(&binding.device) {
+                    record.owner = *to;
+                    record.ownership_epoch = record.ownership_epoch.saturating_add(1);
+                    record.next_nonce = nonce.saturating_add(1);
+                }
+                Ok(())
+            }
+            ChainEvent::DeviceDeactivated { device } => {
+                let known = self.on_chain(device).ok_or(RegistryError::Unknown { device: *device })?;
+                let device = known.device;
+                if !known.active {
+                    return Err(RegistryError::Deactivated { device });
+                }
+                if let Some(record) = self.devices.get_mut(&device) {
+                    record.active = false;
+                    record.next_nonce = record.next_nonce.saturating_add(1);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The record of `device`, deactivated ones included.
+    pub fn device(&self, device: &DeviceId) -> Option<&DeviceRecord> {
+        self.devices.get(device)
+    }
+
+    /// The device that has, or had, the key `id`.
+    pub fn by_key(&self, id: &KeyId) -> Option<Registered<'_>> {
+        let known = self.keys.get(id)?;
+        Some(Registered { record: self.devices.get(&known.device)?, key: &known.key, epoch: known.epoch })
+    }
+
+    /// The record of the device that a chain calls `digest`.
+    pub fn on_chain(&self, digest: &Digest) -> Option<&DeviceRecord> {
+        // The key id of the key a device was born with is the beginning of its on-chain id.
+        let id = KeyId(*digest.0.first_chunk()?);
+        let record = self.by_key(&id)?.record;
+        (record.device.on_chain() == *digest).then_some(record)
+    }
+
+    /// Every record, in the order of typed keys.
+    pub fn devices(&self) -> impl ExactSizeIterator<Item = &DeviceRecord> {
+        self.devices.values()
+    }
+
+    /// The canonical bytes of this state: the CBOR array `[format, [chain id, contract], [record, …]]`, records in the order of typed keys.
+    pub fn to_snapshot(&self) -> Vec<u8> {
+        cbor::to_vec(&Snapshot {
+            format: SNAPSHOT.to_owned(),
+            domain: self.domain,
+            records: self.devices.values().cloned().collect(),
+        })
+    }
+
+    /// Reads canonical bytes and checks every key and record again.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let Snapshot { format, domain, records } = cbor::from_slice(bytes)?;
+        if format != SNAPSHOT {
+            return Err(SnapshotError::Format { found: format, expected: SNAPSHOT });
+        }
+        let mut registry = Self::new(domain);
+        let mut last = None;
+        for record in records {
+            if last >= Some(record.device) {
+                return Err(SnapshotError::Record { device: record.device, what: "out of order" });
+            }
+            last = Some(record.device);
+            registry.restore(record)?;
+        }
+        Ok(registry)
+    }
+
+    fn register(
+        &mut self,
+        device: DeviceId,
+        owner: Address,
+        nonce: u64,
+        deadline: u64,
+        proof: &[u8],
+    ) -> Result<(), RegistryError> {
+        if self.devices.contains_key(&device) {
+            return Err(RegistryError::Known { device });
+        }
+        let binding =
+            Binding { action: Action::Register, device, owner, domain: self.domain, nonce, deadline };
+        if nonce != 0 {
+            return Err(RegistryError::Nonce { found: nonce, expected: 0 });
+        }
+        let key = binding.verify_device_proof(proof)?;
+        match self.keys.entry(key.id()) {
+            Entry::Occupied(taken) => {
+                Err(RegistryError::KeyIdTaken { key_id: key.id(), holder: taken.get().device })
+            }
+            Entry::Vacant(free) => {
+                free.insert(KnownKey { device, key, epoch: 0 });
+                self.devices.insert(device, DeviceRecord::registered(device, owner));
+                Ok(())
+            }
+        }
+    }
+
+    fn restore(&mut self, record: DeviceRecord) -> Result<(), SnapshotError> {
+        let device = record.device;
+        let impossible = |what| SnapshotError::Record { device, what };
+        let born = KeyEpoch { key: *device.key(), epoch: 0 };
+        if record.keys.first() != Some(&born) {
+            return Err(impossible("its first key is not the one it was born with"));
+        }
+        if record.keys.iter().zip(record.keys.iter().skip(1)).any(|(one, next)| one.epoch >= next.epoch) {
+            return Err(impossible("its key epochs do not ascend"));
+        }
+        if record.next_nonce == 0 {
+            return Err(impossible("it was registered without a nonce"));
+        }
+        for KeyEpoch { key, epoch } in &record.keys {
+            let key = PublicKey::new(*key)?;
+            match self.keys.entry(key.id()) {
+                Entry::Occupied(_) => return Err(impossible("its key id is taken")),
+                Entry::Vacant(free) => free.insert(KnownKey { device, key, epoch: *epoch }),
+            };
+        }
+        self.devices.insert(device, record);
+        Ok(())
+    }
+}
+
+/// Format and version of a snapshot.
+const SNAPSHOT: &str = "depin/registry/v1";
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct Snapshot {
+    #[n(0)]
+    format: String,
+    #[n(1)]
+    domain: Domain,
+    #[n(2)]
+    records: Vec<DeviceRecord>,
+}
+
+/// Whether `binding` may come next for a device with this record.
+fn check_transfer(record: &DeviceRecord, binding: &Binding) -> Result<(), RegistryError> {
+    if !record.active {
+        return Err(RegistryError::Deactivated { device: record.device });
+    }
+    if binding.nonce < record.next_nonce {
+        return Err(RegistryError::Nonce { found: binding.nonce, expected: record.next_nonce });
+    }
+    // After a gap the chain knows more than we do about who owned it in between.
+    if binding.nonce == record.next_nonce && binding.owner != record.owner {
+        return Err(RegistryError::Owner { found: binding.owner, expected: record.owner });
+    }
+    Ok(())
+}
