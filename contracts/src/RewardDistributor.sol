@@ -251,9 +251,7 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
     /// @notice The last round ended in a tie: the bonds of this generation are refunded.
     event RootUndecided(uint256 indexed epoch, uint32 round, uint32 generation);
     /// @notice The epoch's root is fixed for good.
-    event RootFinal(
-        uint256 indexed epoch, bytes32 indexed root, bytes32 bundleDigest, uint256 total, uint256 revenue
-    );
+    event RootFinal(uint256 indexed epoch, bytes32 indexed root, bytes32 bundleDigest, uint256 total, uint256 revenue);
     /// @notice What the epoch did not pay went back: to the carry and to the held revenue.
     event EscrowReturned(uint256 indexed epoch, uint256 mint, uint256 revenue);
     /// @notice The epoch paid.
@@ -799,9 +797,7 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
     /// period ends: a dispute begun in the window's last second still leaves everyone that long to answer.
     function _requireJoinable(Epoch storage e) private view {
         _requireBefore(
-            e.status == Status.Open
-                ? _deadline(e.openedAt, challengeWindow)
-                : _deadline(e.contestedAt, evidencePeriod)
+            e.status == Status.Open ? _deadline(e.openedAt, challengeWindow) : _deadline(e.contestedAt, evidencePeriod)
         );
     }
 

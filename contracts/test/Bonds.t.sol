@@ -197,9 +197,7 @@ contract BondsTest is DistributorBase {
 
     function test_AGenerationThatDoesNotExistHasNothingToSettle() public {
         bytes32 id = settleEpoch(0, good());
-        vm.expectRevert(
-            abi.encodeWithSelector(RewardDistributor.NothingToSettle.selector, 0, 1, id, honest)
-        );
+        vm.expectRevert(abi.encodeWithSelector(RewardDistributor.NothingToSettle.selector, 0, 1, id, honest));
         distributor.settleBond(0, 1, id, honest);
     }
 

@@ -40,8 +40,7 @@ contract ClaimsTest is DistributorBase {
             StandardTree.build(generated(3))[0], 0x9c8c86944e80cd1bb54a950a2df09bf769bac1c05de05a91706af0d8849404c9
         );
         vm.assertEq(
-            StandardTree.build(generated(1_000))[0],
-            0x21abe9df2e9d77f578f3931de80246bf71378a64b0a22f084f2eed1f2af0178a
+            StandardTree.build(generated(1_000))[0], 0x21abe9df2e9d77f578f3931de80246bf71378a64b0a22f084f2eed1f2af0178a
         );
     }
 
@@ -141,9 +140,7 @@ contract ClaimsTest is DistributorBase {
         uint256 left = token.balanceOf(address(distributor)) - 800e18;
         distributor.claim(claimFor(0, griefer, 800e18, StandardTree.prove(tree, leaves[0])));
         bytes32[] memory proof = StandardTree.prove(tree, leaves[1]);
-        vm.expectRevert(
-            abi.encodeWithSelector(RewardDistributor.TotalExceeded.selector, 0, 800e18, 800e18 + 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(RewardDistributor.TotalExceeded.selector, 0, 800e18, 800e18 + 1));
         distributor.claim(claimFor(0, other, 1, proof));
         vm.assertEq(token.balanceOf(address(distributor)), left);
     }

@@ -172,9 +172,7 @@ contract DeviceRegistryTest is Base {
         bytes32 holder = bytes32(uint256(device) ^ 1);
         colliding.pretendTaken(bytes16(device), holder);
         vm.assertEq(colliding.deviceOfKeyId(bytes16(device)), holder);
-        vm.expectRevert(
-            abi.encodeWithSelector(DeviceRegistry.KeyIdTaken.selector, bytes16(device), holder, device)
-        );
+        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.KeyIdTaken.selector, bytes16(device), holder, device));
         vm.prank(registrar);
         colliding.register(KEY, owner, deadline, "", PROOF);
     }

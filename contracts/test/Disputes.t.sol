@@ -82,9 +82,7 @@ contract DisputesTest is DistributorBase {
         vm.expectRevert(abi.encodeWithSelector(RewardDistributor.RevenueExceedsTotal.selector, 10, 11));
         distributor.propose(0, c);
         c = payout(provider, REVENUE + 1, REVENUE + 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(RewardDistributor.RevenueExceedsCap.selector, 0, REVENUE, REVENUE + 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(RewardDistributor.RevenueExceedsCap.selector, 0, REVENUE, REVENUE + 1));
         distributor.propose(0, c);
         c = payout(provider, 800e18 + 1, 0);
         vm.expectRevert(abi.encodeWithSelector(RewardDistributor.MintExceedsCap.selector, 0, 800e18, 800e18 + 1));

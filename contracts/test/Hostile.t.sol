@@ -128,8 +128,6 @@ contract HostileTest is DistributorBase {
 
     function assertRefused() private view {
         vm.assertFalse(hostile.entered());
-        vm.assertEq(
-            hostile.answer(), abi.encodeWithSelector(bytes4(keccak256("ReentrancyGuardReentrantCall()")))
-        );
+        vm.assertEq(hostile.answer(), abi.encodeWithSelector(bytes4(keccak256("ReentrancyGuardReentrantCall()"))));
     }
 }

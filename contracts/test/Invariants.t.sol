@@ -351,9 +351,7 @@ contract InvariantsTest is DistributorBase {
 
     /// @notice Every bond is somewhere, once: at stake, owed, withdrawn or burned.
     function invariant_EachBondIsPaidOnce() public view {
-        vm.assertEq(
-            distributor.bonded(), handler.staked() - handler.withdrawn() - handler.bondsBurned(), "books"
-        );
+        vm.assertEq(distributor.bonded(), handler.staked() - handler.withdrawn() - handler.bondsBurned(), "books");
         uint256 sum;
         for (uint256 i = 0; i < 4; ++i) {
             sum += distributor.owed(handler.actors(i));

@@ -53,9 +53,7 @@ contract NetworkTokenTest is Base {
     function test_OnlyAMinterMints() public {
         bytes32 role = token.MINTER_ROLE();
         vm.assertEq(token.mintable(holder), 0);
-        vm.expectRevert(
-            abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, holder, role)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, holder, role));
         vm.prank(holder);
         token.mint(holder, 1);
     }
