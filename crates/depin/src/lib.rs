@@ -1,1 +1,28 @@
-//! depin
+#![doc = include_str!("../README.md")]
+
+pub mod api;
+pub mod audit;
+pub mod bundle;
+pub mod check;
+pub mod close;
+pub mod entry;
+pub mod log;
+pub mod network;
+pub mod params;
+pub mod state;
+
+#[cfg(feature = "node")]
+pub mod node;
+
+pub use depin_core as core;
+pub use depin_identity as identity;
+pub use depin_proof as proof;
+pub use depin_rewards as rewards;
+#[cfg(feature = "node")]
+pub use {depin_evm as evm, depin_index as index};
+
+pub use audit::{audit, audit_receipts};
+pub use bundle::Bundle;
+pub use close::close;
+pub use network::{Catalogue, Network};
+pub use params::NetworkParams;

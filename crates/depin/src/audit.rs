@@ -1,0 +1,344 @@
+//! Recomputing a closed epoch, from its bundle alone.
+
+use std::collections::BTreeMap;
+
+use depin_core::{DeviceId, Digest, Epoch, Timestamp, sha256};
+use depin_identity::{DeviceRecord, Domain, PublicKey, PublicKeyError, Receipt, ReceiptError, Registry, Signature};
+use depin_rewards::Credits;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    bundle::Bundle,
+    close::{CloseError, EpochInput, Slot, close},
+    entry::Entry,
+    log::{Checkpoint, CheckpointError, Frontier, Head},
+    network::{Catalogue, Network, NetworkError},
+    params::NetworkParams,
+    state::State,
+};
+
+/// What an audit found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Audit {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The bundle's digest.
+    pub digest: Digest,
+    /// The claim root, recomputed.
+    pub root: Digest,
+    /// Entries that are withheld. Above zero the audit cannot say that the bundle matches.
+    pub withheld: u64,
+}
+
+/// Why a bundle does not stand.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// Its parameters make no network here.
+    #[error("the bundle's parameters: {0}")]
+    Network(#[from] NetworkError),
+    /// Positions of the journal missing or twice.
+    #[error("journal: position {found} where {expected} was expected")]
+    Position {
+        /// The position expected next.
+        expected: u64,
+        /// The one found; the end of the journal if none.
+        found: u64,
+    },
+    /// The head is not signed by the node.
+    #[error("header.checkpoint: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// The node's key is unfit.
+    #[error("header.params.node: {0}")]
+    NodeKey(#[from] PublicKeyError),
+    /// The state before cannot be built.
+    #[error("state before: {0}")]
+    State(String),
+    /// The epoch cannot be closed from these inputs.
+    #[error("the epoch cannot be closed again: {0}")]
+    Close(#[from] CloseError),
+    /// Something differs.
+    #[error("{path}: the bundle says {stated}, recomputed is {recomputed}")]
+    Differs {
+        /// Where, as a path into the bundle.
+        path: String,
+        /// What the bundle says.
+        stated: String,
+        /// What comes out.
+        recomputed: String,
+    },
+}
+
+/// Recomputes `bundle`: journal, state, every verdict, allocation, claim root.
+///
+/// # Errors
+/// [`AuditError`], naming the first thing that differs.
+pub fn audit(bundle: &Bundle, catalogue: &Catalogue) -> Result<Audit, AuditError> {
+    let header = &bundle.header;
+    let network = Network::new(header.params.clone(), catalogue)?;
+    check_checkpoint(&header.params, &header.checkpoint, header.journal_after)?;
+    let entries = slots(bundle)?;
+    let head = entries.iter().fold(header.journal_before.clone(), push).head();
+    differs("header.journal_after", &header.journal_after, &head)?;
+    let state = state_before(bundle)?;
+    differs("header.state_before", &header.state_before, &state.digest())?;
+    let (previous, checkpoint) = (header.previous, header.checkpoint.clone());
+    let closed = close(&network, EpochInput { epoch: header.epoch, previous, state, entries, checkpoint })?;
+    let withheld = u64::try_from(bundle.ledger.withheld.len()).unwrap_or(u64::MAX);
+    if withheld == 0 {
+        differs("", bundle, &closed.bundle)?;
+    }
+    Ok(Audit { epoch: header.epoch, digest: bundle.digest(), root: closed.bundle.result.root, withheld })
+}
+
+/// Checks that `checkpoint` is signed by the network's node and states `head`.
+///
+/// # Errors
+/// [`AuditError`].
+pub fn check_checkpoint(params: &NetworkParams, checkpoint: &str, head: Head) -> Result<(), AuditError> {
+    let key = PublicKey::new(params.node)?;
+    let verify = |message: &[u8], signature: &[u8; 64]| key.verify(message, &Signature(*signature)).is_ok();
+    let opened = Checkpoint::open(checkpoint, &params.log_origin(), &params.node, verify)?;
+    differs("header.checkpoint", &opened.head, &head)
+}
+
+fn push(mut frontier: Frontier, slot: &Slot) -> Frontier {
+    frontier.push(match slot {
+        Slot::Entry(entry) => entry.leaf(),
+        Slot::Withheld(leaf) => *leaf,
+    });
+    frontier
+}
+
+/// The journal of the epoch in its order, every position once.
+fn slots(bundle: &Bundle) -> Result<Vec<Slot>, AuditError> {
+    let mut slots: Vec<(u64, Slot)> =
+        bundle.ledger.withheld.iter().map(|(index, leaf)| (*index, Slot::Withheld(*leaf))).collect();
+    let of_devices = bundle.devices.iter().flat_map(|section| &section.entries);
+    let entries = bundle.ledger.entries.iter().chain(of_devices);
+    slots.extend(entries.map(|indexed| (indexed.index, Slot::Entry(indexed.entry.clone()))));
+    slots.sort_by_key(|(index, _)| *index);
+    let mut expected = bundle.header.journal_before.size();
+    for (found, _) in &slots {
+        if *found != expected {
+            return Err(AuditError::Position { expected, found: *found });
+        }
+        expected = expected.saturating_add(1);
+    }
+    if expected != bundle.header.journal_after.size {
+        return Err(AuditError::Position { expected, found: bundle.header.journal_after.size });
+    }
+    Ok(slots.into_iter().map(|(_, slot)| slot).collect())
+}
+
+/// The state the bundle says it started from.
+fn state_before(bundle: &Bundle) -> Result<State, AuditError> {
+    let refused = |error: &dyn std::fmt::Display| AuditError::State(error.to_string());
+    let params = &bundle.header.params;
+    let domain = Domain { chain_id: params.chain_id, contract: params.registry };
+    let records: Vec<DeviceRecord> =
+        bundle.devices.iter().filter_map(|section| section.before.record.clone()).collect();
+    let credits: Vec<_> = bundle.customers.iter().filter_map(|section| section.before).collect();
+    if !bundle.header.journal_before.is_consistent() {
+        return Err(refused(&"the journal's right edge has the wrong number of hashes"));
+    }
+    let mut state = State::new(domain);
+    state.frontier = bundle.header.journal_before.clone();
+    state.registry = Registry::from_records(domain, records).map_err(|error| refused(&error))?;
+    state.credits = Credits::try_from(credits).map_err(|error| refused(&error))?;
+    state.caps = bundle.ledger.caps_before.iter().copied().collect();
+    state.totals = bundle.ledger.totals_before;
+    for section in &bundle.devices {
+        let before = &section.before;
+        if !(before.deals.is_empty() && before.marks.is_empty() && before.memories.is_empty()) {
+            state.devices.insert(section.device, before.clone());
+        }
+    }
+    Ok(state)
+}
+
+/// Compares two values by what they show, and names the first place where they differ.
+fn differs<T: Serialize>(path: &str, stated: &T, recomputed: &T) -> Result<(), AuditError> {
+    let value = |value: &T| serde_json::to_value(value).unwrap_or(Value::Null);
+    match first_difference(path.to_owned(), &value(stated), &value(recomputed)) {
+        None => Ok(()),
+        Some((path, stated, recomputed)) => Err(AuditError::Differs { path, stated, recomputed }),
+    }
+}
+
+fn first_difference(path: String, stated: &Value, found: &Value) -> Option<(String, String, String)> {
+    let show = |value: &Value| {
+        let text = value.to_string();
+        if text.chars().count() > 120 { format!("{}…", text.chars().take(120).collect::<String>()) } else { text }
+    };
+    match (stated, found) {
+        (Value::Object(stated), Value::Object(found)) => {
+            let keys: std::collections::BTreeSet<&String> = stated.keys().chain(found.keys()).collect();
+            keys.into_iter().find_map(|key| {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let of = |map: &serde_json::Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
+                first_difference(path, &of(stated), &of(found))
+            })
+        }
+        (Value::Array(stated), Value::Array(found)) => {
+            let count = stated.len().max(found.len());
+            (0..count).find_map(|at| {
+                let of = |list: &[Value]| list.get(at).cloned().unwrap_or(Value::Null);
+                first_difference(format!("{path}[{at}]"), &of(stated), &of(found))
+            })
+        }
+        _ if stated == found => None,
+        _ => Some((path, show(stated), show(found))),
+    }
+}
+
+/// What receipts say of a bundle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReceiptAudit {
+    /// Receipts for this epoch; the bundle keeps the promise of each.
+    pub kept: u64,
+    /// Receipts for other epochs or networks: nothing is said of them.
+    pub other: u64,
+}
+
+/// A promise that a bundle breaks: receipt and bundle together prove it to anybody.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokenPromise {
+    /// Not a receipt that the network's node signed.
+    #[error("{name}: {error}")]
+    Unreadable {
+        /// The receipt's name.
+        name: String,
+        /// What is wrong with it.
+        error: ReceiptError,
+    },
+    /// The node's key is unfit.
+    #[error("header.params.node: {0}")]
+    NodeKey(#[from] PublicKeyError),
+    /// An acknowledged report was left out.
+    #[error(
+        "{name}: the node acknowledged report {report} at position {index} for epoch {epoch}, and the bundle leaves it out"
+    )]
+    Dropped {
+        /// The receipt's name.
+        name: String,
+        /// The report.
+        report: Digest,
+        /// The position acknowledged.
+        index: u64,
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The journal tells another time, or another order, than was acknowledged.
+    #[error(
+        "{name}: the node acknowledged report {report} at position {index}, time {received}; the bundle has it at position {found_index}, time {found}"
+    )]
+    Moved {
+        /// The receipt's name.
+        name: String,
+        /// The report.
+        report: Digest,
+        /// The position acknowledged.
+        index: u64,
+        /// The time acknowledged.
+        received: Timestamp,
+        /// The position in the bundle.
+        found_index: u64,
+        /// The time in the bundle.
+        found: Timestamp,
+    },
+    /// Two heads of one size: the node keeps two journals.
+    #[error("{name}: the node signed the root {signed} for a journal of {size} entries; the bundle's has {found}")]
+    Equivocation {
+        /// The receipt's name.
+        name: String,
+        /// The size.
+        size: u64,
+        /// The root signed for the receipt.
+        signed: Digest,
+        /// The root of the bundle's journal.
+        found: Digest,
+    },
+}
+
+/// Checks the promises in `receipts`, named byte strings, against `bundle`.
+///
+/// # Errors
+/// [`BrokenPromise`]: first what was left out, then what was moved, then two journals.
+pub fn audit_receipts(bundle: &Bundle, receipts: &[(String, Vec<u8>)]) -> Result<ReceiptAudit, BrokenPromise> {
+    let params = &bundle.header.params;
+    let node = PublicKey::new(params.node)?;
+    let mut promises = Vec::new();
+    let mut summary = ReceiptAudit::default();
+    for (name, bytes) in receipts {
+        let receipt = Receipt::parse_and_verify(bytes, &node, params.network())
+            .map_err(|error| BrokenPromise::Unreadable { name: name.clone(), error })?;
+        if receipt.epoch == bundle.header.epoch {
+            promises.push((name.clone(), receipt));
+        } else {
+            summary.other = summary.other.saturating_add(1);
+        }
+    }
+    let reports = reports(bundle);
+    for (name, promise) in &promises {
+        if !reports.contains_key(&promise.report) {
+            let (name, Receipt { report, index, epoch, .. }) = (name.clone(), promise.clone());
+            return Err(BrokenPromise::Dropped { name, report, index, epoch });
+        }
+    }
+    for (name, promise) in &promises {
+        let Some(&(found_index, found)) = reports.get(&promise.report) else { continue };
+        if (found_index, found) != (promise.index, promise.received) {
+            let (name, Receipt { report, index, received, .. }) = (name.clone(), promise.clone());
+            return Err(BrokenPromise::Moved { name, report, index, received, found_index, found });
+        }
+    }
+    let roots = roots(bundle);
+    for (name, promise) in promises {
+        let size = promise.head.size;
+        if let Some(found) = roots.get(&size).copied().filter(|found| *found != promise.head.root) {
+            return Err(BrokenPromise::Equivocation { name, size, signed: promise.head.root, found });
+        }
+        summary.kept = summary.kept.saturating_add(1);
+    }
+    Ok(summary)
+}
+
+/// Every report of the bundle by its digest, with position and time.
+fn reports(bundle: &Bundle) -> BTreeMap<Digest, (u64, Timestamp)> {
+    let of_devices = bundle.devices.iter().flat_map(|section| &section.entries);
+    of_devices
+        .chain(&bundle.ledger.entries)
+        .filter_map(|indexed| match &indexed.entry {
+            Entry::Report { received, envelope } => Some((sha256(&[envelope]), (indexed.index, *received))),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The root of the bundle's journal at every size it had in the epoch.
+fn roots(bundle: &Bundle) -> BTreeMap<u64, Digest> {
+    let mut frontier = bundle.header.journal_before.clone();
+    let mut roots = BTreeMap::from([(frontier.size(), frontier.head().root)]);
+    for slot in slots(bundle).unwrap_or_default() {
+        frontier = push(frontier, &slot);
+        roots.insert(frontier.size(), frontier.head().root);
+    }
+    roots
+}
+
+/// What the owner of one device finds in a bundle or an excerpt of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceAudit {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The bundle's digest.
+    pub digest: Digest,
+    /// The device.
+    pub device: DeviceId,
+    /// What its owner gets for it.
+    pub earned: depin_core::Amount,
+}
+

@@ -1,0 +1,481 @@
+//! A closed epoch, self-contained: what went in, what was decided, what is paid.
+//!
+//! A bundle is a Merkle tree by device, so that one owner can check one payout from kilobytes.
+
+use depin_core::{Address, Amount, DeviceId, Digest, Epoch, Outcome, Verdict, cbor, sha256};
+use depin_identity::DeviceRecord;
+use depin_proof::Schedule;
+use depin_rewards::{Caps, Charge, Credit, Earned};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    entry::Indexed,
+    log::{Frontier, Head, Tree, check_inclusion, leaf_hash},
+    params::NetworkParams,
+    state::{DeviceState, Totals},
+};
+
+/// The first item of every bundle file.
+pub const FORMAT: &str = "depin-bundle/1";
+/// Largest bundle that is read, in bytes.
+pub const MAX_BYTES: usize = 1 << 30;
+
+/// A closed epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bundle {
+    /// The small part everybody needs.
+    pub header: Header,
+    /// Inputs that belong to no single device.
+    pub ledger: Ledger,
+    /// Customers, by address.
+    pub customers: Vec<CustomerSection>,
+    /// Devices, by id.
+    pub devices: Vec<DeviceSection>,
+    /// What is paid.
+    pub result: EpochResult,
+}
+
+/// What everybody needs to read a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cbor(array)]
+pub struct Header {
+    /// The network's parameters.
+    #[n(0)]
+    pub params: NetworkParams,
+    /// The epoch.
+    #[n(1)]
+    pub epoch: Epoch,
+    /// Digest of the bundle before; none for the first.
+    #[n(2)]
+    pub previous: Option<Digest>,
+    /// Digest of the state before.
+    #[n(3)]
+    pub state_before: Digest,
+    /// Digest of the state after: the next bundle's `state_before`.
+    #[n(4)]
+    pub state_after: Digest,
+    /// Right edge of the journal before the epoch's first entry.
+    #[n(5)]
+    pub journal_before: Frontier,
+    /// The journal after the epoch's last entry.
+    #[n(6)]
+    pub journal_after: Head,
+    /// The same head as a C2SP checkpoint signed by the node.
+    #[n(7)]
+    pub checkpoint: String,
+    /// The epoch's deadlines.
+    #[n(8)]
+    pub schedule: EpochSchedule,
+}
+
+/// The deadlines of an epoch, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct EpochSchedule {
+    /// It opens.
+    #[n(0)]
+    pub opens: u64,
+    /// Commitments end, the beacon becomes known.
+    #[n(1)]
+    pub commit_until: u64,
+    /// Answers end.
+    #[n(2)]
+    pub answer_until: u64,
+    /// It closes.
+    #[n(3)]
+    pub closes: u64,
+}
+
+impl From<Schedule> for EpochSchedule {
+    fn from(schedule: Schedule) -> Self {
+        Self {
+            opens: schedule.opens.0,
+            commit_until: schedule.commit_until.0,
+            answer_until: schedule.answer_until.0,
+            closes: schedule.closes.0,
+        }
+    }
+}
+
+/// Inputs that belong to no single device.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cbor(array)]
+pub struct Ledger {
+    /// Caps escrowed before this epoch's entries, by epoch.
+    #[n(0)]
+    pub caps_before: Vec<(Epoch, Caps)>,
+    /// Totals before the epoch.
+    #[n(1)]
+    pub totals_before: Totals,
+    /// Chain events, blocks, beacon, opening and cut, by position.
+    #[n(2)]
+    pub entries: Vec<Indexed>,
+    /// Entries whose content is withheld: position and leaf hash.
+    #[n(3)]
+    pub withheld: Vec<(u64, Digest)>,
+}
+
+/// A customer in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cbor(array)]
+pub struct CustomerSection {
+    /// The customer.
+    #[n(0)]
+    #[cbor(with = "cbor::address")]
+    pub customer: Address,
+    /// Its credit before the epoch; none for a new customer.
+    #[n(1)]
+    pub before: Option<Credit>,
+    /// What its deals are charged in this epoch; none if nothing.
+    #[n(2)]
+    pub charge: Option<Charge>,
+}
+
+/// A device in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cbor(array)]
+pub struct DeviceSection {
+    /// The device.
+    #[n(0)]
+    pub device: DeviceId,
+    /// Its record when the epoch closed; none while it is not registered.
+    #[n(1)]
+    pub record: Option<DeviceRecord>,
+    /// What was carried into the epoch.
+    #[n(2)]
+    pub before: DeviceState,
+    /// Its reports, refusals and new deals: reports by (key epoch, boot, sequence), then the others by position.
+    #[n(3)]
+    pub entries: Vec<Indexed>,
+    /// What verifiers said, by service.
+    #[n(4)]
+    pub verdicts: Vec<Verdict>,
+    /// What its deals came to, by deal id.
+    #[n(5)]
+    pub lines: Vec<Earned>,
+    /// What its owner gets for it.
+    #[n(6)]
+    pub earned: Amount,
+}
+
+/// What an epoch pays.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cbor(array)]
+pub struct EpochResult {
+    /// Minted plus service revenue.
+    #[n(0)]
+    pub pool: Amount,
+    /// What owners get.
+    #[n(1)]
+    pub paid: Amount,
+    /// What rounding left; it stays in escrow for later epochs.
+    #[n(2)]
+    pub dust: Amount,
+    /// What customers burned behind this epoch's work.
+    #[n(3)]
+    pub burned: Amount,
+    /// The part of the pool that comes from emission.
+    #[n(4)]
+    pub minted: Amount,
+    /// The part of the pool that comes from customers.
+    #[n(5)]
+    pub revenue: Amount,
+    /// Root of the claim tree over (owner, amount); zero when nobody is paid.
+    #[n(6)]
+    pub root: Digest,
+    /// Number of claims.
+    #[n(7)]
+    pub claims: u64,
+}
+
+/// How many verdicts came out which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictCounts {
+    /// Accepted.
+    pub accept: u64,
+    /// Rejected.
+    pub reject: u64,
+    /// Could not be checked.
+    pub inconclusive: u64,
+}
+
+/// Why bytes are no bundle.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BundleError {
+    /// Larger than [`MAX_BYTES`].
+    #[error("the bundle has {found} bytes; at most {MAX_BYTES} are read")]
+    TooLarge {
+        /// Its size.
+        found: usize,
+    },
+    /// Not a bundle at all.
+    #[error("this is no bundle: {0}; expected a file written by `depin`, starting with {FORMAT:?}")]
+    Format(String),
+    /// A section whose bytes do not hash to what the file says.
+    #[error("section {section} was changed: it hashes to {found}, the bundle says {expected}")]
+    Section {
+        /// The section.
+        section: String,
+        /// Its hash.
+        found: Digest,
+        /// The hash expected.
+        expected: Digest,
+    },
+    /// A section that is intact but not what it should be.
+    #[error("section {section} cannot be read: {error}")]
+    Content {
+        /// The section.
+        section: String,
+        /// What is wrong with it.
+        error: cbor::CborError,
+    },
+}
+
+/// The file: format, digest, hashes of the sections, sections.
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct File {
+    #[n(0)]
+    format: String,
+    #[n(1)]
+    digest: Digest,
+    #[n(2)]
+    hashes: Vec<Digest>,
+    #[n(3)]
+    sections: Vec<minicbor::bytes::ByteVec>,
+}
+
+/// Sections before the first device: header, ledger, customers.
+const BEFORE_DEVICES: usize = 3;
+
+impl Bundle {
+    /// The digest: what is posted beside the root.
+    pub fn digest(&self) -> Digest {
+        digest_of(&tree_of(&self.section_bytes()))
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let sections = self.section_bytes();
+        let hashes = sections.iter().map(|section| leaf_hash(section)).collect();
+        let digest = digest_of(&tree_of(&sections));
+        let sections = sections.into_iter().map(Into::into).collect();
+        cbor::to_vec(&File { format: FORMAT.to_owned(), digest, hashes, sections })
+    }
+
+    /// Reads a file. Every section is checked against its hash, and the hashes against the digest, before anything is believed.
+    ///
+    /// # Errors
+    /// [`BundleError`], naming the section that was changed.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, BundleError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(BundleError::TooLarge { found: bytes.len() });
+        }
+        let file: File = cbor::from_slice(bytes).map_err(|error| BundleError::Format(error.to_string()))?;
+        if file.format != FORMAT {
+            return Err(BundleError::Format(format!("it starts with {:?}", file.format)));
+        }
+        let count = file.sections.len();
+        if count != file.hashes.len() || count <= BEFORE_DEVICES {
+            return Err(BundleError::Format(format!("{count} sections and {} hashes", file.hashes.len())));
+        }
+        for (at, (section, expected)) in file.sections.iter().zip(&file.hashes).enumerate() {
+            let found = leaf_hash(section);
+            if found != *expected {
+                return Err(BundleError::Section { section: section_name(at, count), found, expected: *expected });
+            }
+        }
+        let mut tree = Tree::default();
+        file.hashes.iter().for_each(|hash| tree.push(*hash));
+        let found = digest_of(&tree);
+        if found != file.digest {
+            return Err(BundleError::Section { section: "digest".into(), found, expected: file.digest });
+        }
+        let mut sections = file.sections.iter().enumerate();
+        let mut next = || sections.next().map(|(at, section)| (section_name(at, count), section.as_slice()));
+        let header = read(next())?;
+        let ledger = read(next())?;
+        let customers = read(next())?;
+        let mut devices = Vec::with_capacity(count.saturating_sub(BEFORE_DEVICES));
+        for _ in BEFORE_DEVICES.saturating_add(1)..count {
+            devices.push(read(next())?);
+        }
+        let result = read(next())?;
+        Ok(Self { header, ledger, customers, devices, result })
+    }
+
+    /// The part of the bundle that one device's owner needs, with the proof that it is part of it.
+    pub fn excerpt(&self, device: &DeviceId) -> Option<Excerpt> {
+        let position = self.devices.iter().position(|section| section.device == *device)?;
+        let sections = self.section_bytes();
+        let tree = tree_of(&sections);
+        let leaf = |at: usize| {
+            let index = u64::try_from(at).ok()?;
+            Some(ExcerptSection { index, bytes: sections.get(at)?.clone(), path: tree.inclusion(index, tree.size())? })
+        };
+        Some(Excerpt {
+            format: EXCERPT_FORMAT.to_owned(),
+            count: tree.size(),
+            header: leaf(0)?,
+            device: leaf(position.saturating_add(BEFORE_DEVICES))?,
+            result: leaf(sections.len().checked_sub(1)?)?,
+        })
+    }
+
+    /// How many verdicts came out which way.
+    pub fn verdict_counts(&self) -> VerdictCounts {
+        let mut counts = VerdictCounts::default();
+        for verdict in self.devices.iter().flat_map(|section| &section.verdicts) {
+            let count = match verdict.outcome {
+                Outcome::Accept => &mut counts.accept,
+                Outcome::Reject => &mut counts.reject,
+                _ => &mut counts.inconclusive,
+            };
+            *count = count.saturating_add(1);
+        }
+        counts
+    }
+
+    /// What each owner is paid, by address: the leaves of the claim tree.
+    pub fn payouts(&self) -> Vec<(Address, Amount)> {
+        let mut payouts = std::collections::BTreeMap::new();
+        for section in &self.devices {
+            let (Some(record), true) = (&section.record, section.earned > Amount::ZERO) else { continue };
+            let sum: &mut Amount = payouts.entry(record.owner).or_default();
+            // The sum over all devices was checked when the epoch closed.
+            *sum = sum.checked_add(section.earned).unwrap_or(Amount::MAX);
+        }
+        payouts.into_iter().collect()
+    }
+
+    fn section_bytes(&self) -> Vec<Vec<u8>> {
+        let mut sections = vec![cbor::to_vec(&self.header), cbor::to_vec(&self.ledger), cbor::to_vec(&self.customers)];
+        sections.extend(self.devices.iter().map(cbor::to_vec));
+        sections.push(cbor::to_vec(&self.result));
+        sections
+    }
+}
+
+fn section_name(at: usize, count: usize) -> String {
+    match at {
+        0 => "header".into(),
+        1 => "ledger".into(),
+        2 => "customers".into(),
+        _ if at.saturating_add(1) == count => "result".into(),
+        _ => format!("devices[{}]", at.saturating_sub(BEFORE_DEVICES)),
+    }
+}
+
+fn read<'b, T: Decode<'b, ()>>(section: Option<(String, &'b [u8])>) -> Result<T, BundleError> {
+    let (section, bytes) = section.ok_or_else(|| BundleError::Format("a section is missing".into()))?;
+    cbor::from_slice(bytes).map_err(|error| BundleError::Content { section, error })
+}
+
+fn tree_of(sections: &[Vec<u8>]) -> Tree {
+    let mut tree = Tree::default();
+    sections.iter().for_each(|section| tree.push(leaf_hash(section)));
+    tree
+}
+
+/// A root does not bind the number of leaves, so the digest does.
+fn digest_of(tree: &Tree) -> Digest {
+    let size = tree.size();
+    let root = tree.head(size).map(|head| head.root).unwrap_or_default();
+    bind(size, &root)
+}
+
+fn bind(count: u64, root: &Digest) -> Digest {
+    sha256(&[FORMAT.as_bytes(), &count.to_be_bytes(), root.as_bytes()])
+}
+
+/// The first item of every excerpt file.
+pub const EXCERPT_FORMAT: &str = "depin-excerpt/1";
+
+/// What one device's owner needs of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Excerpt {
+    #[n(0)]
+    format: String,
+    #[n(1)]
+    count: u64,
+    #[n(2)]
+    header: ExcerptSection,
+    #[n(3)]
+    device: ExcerptSection,
+    #[n(4)]
+    result: ExcerptSection,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+struct ExcerptSection {
+    #[n(0)]
+    index: u64,
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    bytes: Vec<u8>,
+    #[n(2)]
+    path: Vec<Digest>,
+}
+
+/// An excerpt whose sections all belong to the bundle with `digest`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedExcerpt {
+    /// The bundle's digest.
+    pub digest: Digest,
+    /// Its header.
+    pub header: Header,
+    /// The device's section.
+    pub device: DeviceSection,
+    /// The epoch's result.
+    pub result: EpochResult,
+}
+
+impl Excerpt {
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        cbor::to_vec(self)
+    }
+
+    /// Reads an excerpt and checks that its sections belong to one bundle.
+    ///
+    /// # Errors
+    /// [`BundleError`].
+    pub fn open(bytes: &[u8]) -> Result<CheckedExcerpt, BundleError> {
+        let excerpt: Self = cbor::from_slice(bytes).map_err(|error| BundleError::Format(error.to_string()))?;
+        if excerpt.format != EXCERPT_FORMAT {
+            return Err(BundleError::Format(format!("it starts with {:?}", excerpt.format)));
+        }
+        let sections = [("header", &excerpt.header), ("device", &excerpt.device), ("result", &excerpt.result)];
+        let root = root_of(&excerpt.header, excerpt.count)
+            .ok_or_else(|| BundleError::Format("the header has no proof".into()))?;
+        let head = Head { size: excerpt.count, root };
+        for (name, section) in sections {
+            let found = leaf_hash(&section.bytes);
+            if check_inclusion(found, section.index, &section.path, &head).is_err() {
+                return Err(BundleError::Section { section: name.into(), found, expected: root });
+            }
+        }
+        let last = excerpt.count.saturating_sub(1);
+        if excerpt.header.index != 0 || excerpt.result.index != last || !(3..last).contains(&excerpt.device.index) {
+            return Err(BundleError::Format("its sections are not header, device and result".into()));
+        }
+        Ok(CheckedExcerpt {
+            digest: bind(excerpt.count, &root),
+            header: read(Some(("header".into(), &excerpt.header.bytes)))?,
+            device: read(Some(("device".into(), &excerpt.device.bytes)))?,
+            result: read(Some(("result".into(), &excerpt.result.bytes)))?,
+        })
+    }
+}
+
+/// The root that a proof of the first leaf leads to: its path holds only right siblings.
+fn root_of(first: &ExcerptSection, count: u64) -> Option<Digest> {
+    let root = first.path.iter().fold(leaf_hash(&first.bytes), |hash, right| {
+        sha256(&[&[1], hash.as_bytes(), right.as_bytes()])
+    });
+    check_inclusion(leaf_hash(&first.bytes), 0, &first.path, &Head { size: count, root }).is_ok().then_some(root)
+}

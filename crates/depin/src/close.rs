@@ -1,0 +1,633 @@
+//! Closing an epoch: a pure fold over the journal. Node, simulator, auditor and tests run this code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use depin_core::{
+    Address, Amount, ChainEvent, CheckResult, DeviceId, Digest, Epoch, Finding, Outcome, Side, Text, Timestamp,
+    Verdict,
+};
+use depin_identity::ReplayError;
+use depin_proof::{Beacon, Case, Evidence, Schedule, Wanted};
+use depin_rewards::{AcceptedDeal, ClaimTree, EpochDemand, Earned, Line, Period, apportion};
+
+use crate::{
+    bundle::{Bundle, CustomerSection, DeviceSection, EpochResult, Header, Ledger},
+    check::{CheckedReport, check_report},
+    entry::{Entry, Indexed},
+    log::leaf_hash,
+    network::Network,
+    state::{DealState, State, Totals},
+};
+
+/// Everything that decides what an epoch pays.
+#[derive(Clone, Debug)]
+pub struct EpochInput {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Digest of the bundle before; none for the first.
+    pub previous: Option<Digest>,
+    /// What the epoch before handed over.
+    pub state: State,
+    /// The journal from the end of the epoch before up to this epoch's cut.
+    pub entries: Vec<Slot>,
+    /// The head after the last entry as a checkpoint signed by the node.
+    pub checkpoint: String,
+}
+
+/// A position of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// What is written there.
+    Entry(Entry),
+    /// What is written there is withheld; only its leaf hash is known.
+    Withheld(Digest),
+}
+
+/// A closed epoch.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// The bundle.
+    pub bundle: Bundle,
+    /// What the next epoch starts from.
+    pub state: State,
+    /// The claims; none when nobody is paid.
+    pub claims: Option<ClaimTree>,
+}
+
+/// Why an epoch cannot be closed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// The journal does not end with this epoch's cut.
+    #[error("the journal does not end with the cut of epoch {0}; cut the epoch first")]
+    NotCut(Epoch),
+    /// The journal does not say when the epoch opened.
+    #[error("the journal does not say when epoch {0} opened")]
+    NotOpened(Epoch),
+    /// An entry that cannot follow what came before.
+    #[error("entry {index} of the journal does not fit: {reason}")]
+    Entry {
+        /// Its position.
+        index: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The chain set nothing aside for the epoch.
+    #[error("no cap was escrowed for epoch {0}; start the epoch on chain first")]
+    NoCaps(Epoch),
+    /// Amounts that do not add up.
+    #[error("the epoch's amounts do not add up: {0}")]
+    Amounts(String),
+}
+
+/// Closes an epoch.
+///
+/// # Errors
+/// [`CloseError`], when the input is not a journal that this epoch can be closed from. Whatever a device or customer did is no error here but
+/// a finding in the bundle.
+pub fn close(network: &Network, input: EpochInput) -> Result<Closed, CloseError> {
+    let EpochInput { epoch, previous, state: before, entries, checkpoint } = input;
+    let fold = Fold::run(network, epoch, &before, entries)?;
+    let schedule = network.params().schedule(fold.opened.ok_or(CloseError::NotOpened(epoch))?);
+    let judged = judge(network, epoch, schedule, &fold);
+    let caps = *fold.state.caps.get(&epoch).ok_or(CloseError::NoCaps(epoch))?;
+    let lines = lines(epoch, network, &fold.state, &judged);
+    let curve = &network.params().curve;
+    let apportionment = apportion(&EpochDemand {
+        epoch,
+        kind: &network.params().unit,
+        lines: &lines,
+        credits: &fold.state.credits,
+        caps,
+        params: network.params().demand,
+        curve,
+    })
+    .map_err(|error| CloseError::Amounts(error.to_string()))?;
+    let payouts = apportionment.payouts().map_err(|error| CloseError::Amounts(error.to_string()))?;
+    let count = u64::try_from(payouts.len()).unwrap_or(u64::MAX);
+    let claims = if payouts.is_empty() { None } else { ClaimTree::new(payouts).ok() };
+    let result = EpochResult {
+        pool: apportionment.pool,
+        paid: apportionment.paid,
+        dust: apportionment.dust,
+        burned: apportionment.burned,
+        minted: apportionment.minted,
+        revenue: apportionment.revenue,
+        root: claims.as_ref().map(|claims| Digest(claims.root().0)).unwrap_or_default(),
+        claims: count,
+    };
+    let state = fold.hand_over(network, epoch, &judged, &apportionment.lines, &apportionment.charges, &result)?;
+    let header = Header {
+        params: network.params().clone(),
+        epoch,
+        previous,
+        state_before: before.digest(),
+        state_after: state.digest(),
+        journal_before: before.frontier.clone(),
+        journal_after: state.frontier.head(),
+        checkpoint,
+        schedule: schedule.into(),
+    };
+    let ledger = Ledger {
+        caps_before: before.caps.iter().map(|(epoch, caps)| (*epoch, *caps)).collect(),
+        totals_before: before.totals,
+        entries: fold.ledger,
+        withheld: fold.withheld,
+    };
+    let customers = customers(&before, &fold.state, &apportionment.charges);
+    let devices = sections(&before, &fold.state, fold.reports, fold.others, judged, apportionment.lines);
+    let bundle = Bundle { header, ledger, customers, devices, result };
+    Ok(Closed { bundle, state, claims })
+}
+
+/// A report that the fold counted.
+#[derive(Clone, Debug)]
+struct Counted {
+    index: u64,
+    received: Timestamp,
+    reused: bool,
+    checked: CheckedReport,
+    entry: Entry,
+}
+
+/// What the fold over the journal found.
+struct Fold {
+    state: State,
+    opened: Option<Timestamp>,
+    beacon: Option<Beacon>,
+    reports: BTreeMap<DeviceId, Vec<Counted>>,
+    /// Entries of a device that are no counted report.
+    others: BTreeMap<DeviceId, Vec<Indexed>>,
+    /// Findings that no verifier makes, by device.
+    notes: BTreeMap<DeviceId, Vec<Finding>>,
+    ledger: Vec<Indexed>,
+    withheld: Vec<(u64, Digest)>,
+}
+
+impl Fold {
+    fn run(network: &Network, epoch: Epoch, before: &State, entries: Vec<Slot>) -> Result<Self, CloseError> {
+        if !matches!(entries.last(), Some(Slot::Entry(Entry::Cut { epoch: cut, .. })) if *cut == epoch) {
+            return Err(CloseError::NotCut(epoch));
+        }
+        let mut fold = Self {
+            state: before.clone(),
+            opened: None,
+            beacon: None,
+            reports: BTreeMap::new(),
+            others: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            ledger: Vec::new(),
+            withheld: Vec::new(),
+        };
+        let last = entries.len();
+        let mut latest = Timestamp::default();
+        for (at, slot) in entries.into_iter().enumerate() {
+            let index = fold.state.frontier.size();
+            let entry = match slot {
+                Slot::Withheld(leaf) => {
+                    fold.state.frontier.push(leaf);
+                    fold.withheld.push((index, leaf));
+                    continue;
+                }
+                Slot::Entry(entry) => entry,
+            };
+            fold.state.frontier.push(leaf_hash(&depin_core::cbor::to_vec(&entry)));
+            let refused = |reason: String| CloseError::Entry { index, reason };
+            if matches!(entry, Entry::Cut { .. }) && at.saturating_add(1) != last {
+                return Err(refused("a cut before the end".into()));
+            }
+            if let Some(time) = entry.time() {
+                if time < latest {
+                    return Err(refused(format!("its time {time} lies before {latest}, the time of an earlier entry")));
+                }
+                latest = time;
+            }
+            fold.apply(network, epoch, Indexed { index, entry }).map_err(refused)?;
+        }
+        Ok(fold)
+    }
+
+    fn apply(&mut self, network: &Network, epoch: Epoch, indexed: Indexed) -> Result<(), String> {
+        let index = indexed.index;
+        match &indexed.entry {
+            Entry::Report { received, envelope } => {
+                let (received, envelope) = (*received, envelope.clone());
+                self.report(network, indexed, received, &envelope);
+                return Ok(());
+            }
+            Entry::Refused { refusal, .. } => {
+                if let Some(device) = refusal.device {
+                    self.note(device, refused_finding(refusal, index));
+                    self.others.entry(device).or_default().push(indexed);
+                    return Ok(());
+                }
+            }
+            Entry::Deal { deal, .. } => {
+                let device = deal.deal.device;
+                match self.deal(network, deal.clone()) {
+                    Ok(()) => {}
+                    Err(reason) => self.note(device, Finding::fail("deal", "refused", Side::Customer, reason, "")),
+                }
+                self.others.entry(device).or_default().push(indexed);
+                return Ok(());
+            }
+            Entry::Chain { located } => self.chain(&located.event)?,
+            Entry::Opened { epoch: opened, at } if *opened == epoch => {
+                if self.opened.replace(*at).is_some() {
+                    return Err("the epoch opened before".into());
+                }
+                let length = network.params().epoch_length.0;
+                let earliest = network.params().genesis.0.saturating_add(length.saturating_mul(epoch.0));
+                if at.0 < earliest {
+                    return Err(format!("the epoch opened at {at}, before {earliest}"));
+                }
+            }
+            Entry::Opened { epoch: opened, .. } => return Err(format!("epoch {opened} opened, expected {epoch}")),
+            Entry::Beacon { received, beacon } => self.beacon(network, epoch, *received, beacon)?,
+            Entry::Block { .. } | Entry::Cut { .. } => {}
+        }
+        self.ledger.push(indexed);
+        Ok(())
+    }
+
+    fn beacon(
+        &mut self,
+        network: &Network,
+        epoch: Epoch,
+        received: Timestamp,
+        beacon: &Beacon,
+    ) -> Result<(), String> {
+        let opened = self.opened.ok_or("a beacon before the epoch opened")?;
+        if received < network.params().schedule(opened).commit_until {
+            return Err("the beacon came before commitments ended".into());
+        }
+        beacon.check(network.beacon_rule(), epoch).map_err(|error| error.to_string())?;
+        match &self.beacon {
+            Some(known) if known != beacon => Err("a second beacon for the epoch".into()),
+            _ => {
+                self.beacon = Some(beacon.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn chain(&mut self, event: &ChainEvent) -> Result<(), String> {
+        match event {
+            ChainEvent::DeviceRegistered { .. }
+            | ChainEvent::DeviceTransferred { .. }
+            | ChainEvent::DeviceDeactivated { .. } => {
+                // The registrar is not trusted: what does not hold registers nobody, and stays in the ledger for all to see.
+                if let Err(error) = self.state.registry.apply(event) {
+                    tracing::warn!(%error, "a registry event does not hold");
+                }
+                Ok(())
+            }
+            ChainEvent::CreditsPaid { .. } => self.state.credits.apply(event).map_err(|error| error.to_string()),
+            ChainEvent::EpochStarted { epoch, mint_cap, revenue_cap } => {
+                let caps = depin_rewards::Caps { mint: *mint_cap, revenue: *revenue_cap };
+                self.state.caps.insert(*epoch, caps);
+                Ok(())
+            }
+            // Roots and claims follow from bundles; they decide nothing here.
+            _ => Ok(()),
+        }
+    }
+
+    fn deal(&mut self, network: &Network, signed: depin_core::SignedDeal) -> Result<(), String> {
+        let params = network.params();
+        let accepted = AcceptedDeal::verify(signed.clone(), params.chain_id, params.registry)
+            .map_err(|error| error.to_string())?;
+        let deal = accepted.deal();
+        if deal.full.kind != params.unit {
+            return Err(format!("it is counted in {}; this network pays for {}", deal.full.kind, params.unit));
+        }
+        if self.state.registry.device(&deal.device).is_none() {
+            return Err("its device is not registered".into());
+        }
+        let first = deal.first;
+        let (id, state) = (accepted.id(), self.state.devices.entry(deal.device).or_default());
+        match state.deals.binary_search_by_key(&id, |known| known.signed.deal.id()) {
+            Ok(_) => Err("it was made before".into()),
+            Err(at) => {
+                let waiting = Vec::new();
+                state.deals.insert(at, DealState { signed, cursor: first, waiting, spent: Amount::ZERO });
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts a report, or notes why it does not count. The checks at the door are made again: what they let through proves nothing.
+    fn report(&mut self, network: &Network, indexed: Indexed, received: Timestamp, envelope: &[u8]) {
+        let checked = match check_report(&self.state.registry, network.params(), envelope, received) {
+            Ok(checked) => checked,
+            Err(refusal) => {
+                match refusal.device {
+                    Some(device) => {
+                        self.note(device, refused_finding(&refusal, indexed.index));
+                        self.others.entry(device).or_default().push(indexed);
+                    }
+                    None => self.ledger.push(indexed),
+                }
+                return;
+            }
+        };
+        let device = checked.device;
+        let state = self.state.devices.entry(device).or_default();
+        let (boot, sequence) = (checked.report.boot, checked.report.sequence);
+        let reused = match state.admit(checked.key, boot, sequence) {
+            Ok(fresh) => fresh.interleaved,
+            // The same numbers with other content: two signers. What it shows still counts if it proves itself.
+            Err(ReplayError::Duplicate { .. }) if !self.is_repeated(&checked) => true,
+            Err(error) => {
+                let limit = "each boot and sequence once";
+                let finding = Finding::fail("report.replay", "replayed", Side::Device, error.to_string(), limit);
+                self.note(device, finding);
+                self.others.entry(device).or_default().push(indexed);
+                return;
+            }
+        };
+        let Indexed { index, entry } = indexed;
+        self.reports.entry(device).or_default().push(Counted { index, received, reused, checked, entry });
+    }
+
+    /// Whether the very same statement was counted in this epoch.
+    fn is_repeated(&self, checked: &CheckedReport) -> bool {
+        let known = self.reports.get(&checked.device);
+        known.is_some_and(|known| known.iter().any(|counted| counted.checked.report == checked.report))
+    }
+
+    fn note(&mut self, device: DeviceId, finding: Finding) {
+        self.notes.entry(device).or_default().push(finding);
+    }
+
+    /// The state the next epoch starts from.
+    fn hand_over(
+        &self,
+        network: &Network,
+        epoch: Epoch,
+        judged: &BTreeMap<DeviceId, Judged>,
+        lines: &[Earned],
+        charges: &[depin_rewards::Charge],
+        result: &EpochResult,
+    ) -> Result<State, CloseError> {
+        let sum = |error: depin_core::AmountError| CloseError::Amounts(error.to_string());
+        let mut state = self.state.clone();
+        state.credits.charge(charges).map_err(|error| CloseError::Amounts(error.to_string()))?;
+        state.caps.retain(|of, _| *of > epoch);
+        state.totals = Totals {
+            paid: state.totals.paid.checked_add(result.paid).map_err(sum)?,
+            burned: state.totals.burned.checked_add(result.burned).map_err(sum)?,
+            minted: state.totals.minted.checked_add(result.minted).map_err(sum)?,
+        };
+        for (device, judged) in judged {
+            let carried = state.devices.entry(*device).or_default();
+            for (service, bytes) in &judged.memories {
+                carried.remember(service, bytes.clone());
+            }
+        }
+        let spent: BTreeMap<Digest, Amount> = lines.iter().map(|line| (line.deal, line.spend)).collect();
+        for (device, carried) in &mut state.devices {
+            for deal in &mut carried.deals {
+                let outcome = judged.get(device).and_then(|judged| judged.period_of(&deal.signed.deal.id()));
+                deal.advance(epoch, outcome, network.params().open_limit);
+                let cost = spent.get(&deal.signed.deal.id()).copied().unwrap_or_default();
+                deal.spent = deal.spent.checked_add(cost).map_err(sum)?;
+            }
+            carried.deals.retain(|deal| !deal.is_over(epoch));
+            for key in &mut carried.marks {
+                key.marks.settle();
+            }
+        }
+        Ok(state)
+    }
+}
+
+impl DealState {
+    /// Moves the cursor over what this epoch decided: proven and faulted periods are passed, an open one is waited for.
+    fn advance(&mut self, epoch: Epoch, period: Option<Period>, open_limit: u32) {
+        if !self.signed.deal.covers(epoch) {
+            return;
+        }
+        self.waiting.push(period.unwrap_or(Period::Faulted));
+        while let Some(first) = self.waiting.first() {
+            let waited = epoch.0.saturating_sub(self.cursor.0);
+            if *first == Period::Open && waited < u64::from(open_limit) {
+                return;
+            }
+            self.waiting.remove(0);
+            self.cursor = self.cursor.next().unwrap_or(self.cursor);
+        }
+    }
+
+    /// Whether nothing of the deal is left after `epoch`.
+    fn is_over(&self, epoch: Epoch) -> bool {
+        let end = self.signed.deal.first.0.saturating_add(u64::from(self.signed.deal.epochs));
+        epoch.0.saturating_add(1) >= end && self.waiting.is_empty()
+    }
+}
+
+fn refused_finding(refusal: &crate::entry::Refusal, index: u64) -> Finding {
+    Finding {
+        check: "report".into(),
+        result: CheckResult::Fail,
+        reason: refusal.reason.clone(),
+        side: refusal.side,
+        observed: format!("{} (entry {index})", refusal.observed),
+        limit: refusal.limit.clone(),
+    }
+}
+
+/// What verifiers said of one device.
+#[derive(Clone, Debug, Default)]
+struct Judged {
+    verdicts: Vec<Verdict>,
+    memories: Vec<(Text, Vec<u8>)>,
+}
+
+impl Judged {
+    fn period_of(&self, deal: &Digest) -> Option<Period> {
+        let contributions = self.verdicts.iter().flat_map(|verdict| &verdict.contributions);
+        let found = contributions.into_iter().find(|contribution| contribution.deal == *deal)?;
+        Some(match found.outcome {
+            Outcome::Accept => Period::Proven(found.proved.quantity),
+            Outcome::Inconclusive => Period::Open,
+            _ => Period::Faulted,
+        })
+    }
+}
+
+/// Lets the verifiers judge every device, each on its own.
+fn judge(network: &Network, epoch: Epoch, schedule: Schedule, fold: &Fold) -> BTreeMap<DeviceId, Judged> {
+    let devices = fold.state.device_ids();
+    let judge = |device: &DeviceId| (*device, judge_device(network, epoch, schedule, fold, *device));
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        devices.par_iter().map(judge).collect()
+    }
+    #[cfg(not(feature = "parallel"))]
+    devices.iter().map(judge).collect()
+}
+
+fn judge_device(network: &Network, epoch: Epoch, schedule: Schedule, fold: &Fold, device: DeviceId) -> Judged {
+    let carried = fold.state.device(&device);
+    let active = carried.record.as_ref().is_some_and(|record| record.active);
+    let reports = fold.reports.get(&device).map_or(&[][..], Vec::as_slice);
+    let deals: Vec<&DealState> =
+        carried.deals.iter().filter(|deal| active && deal.signed.deal.covers(epoch)).collect();
+    let mut notes = fold.notes.get(&device).cloned().unwrap_or_default();
+    let mut judged = Judged::default();
+    for service in services(network, &deals, reports) {
+        let wanted: Vec<Wanted<'_>> = deals
+            .iter()
+            .map(|deal| &deal.signed)
+            .filter(|signed| signed.deal.service == service)
+            .map(|signed| Wanted { id: signed.deal.id(), subject: &signed.subject, full: &signed.deal.full })
+            .collect();
+        let evidence: Vec<Evidence<'_>> =
+            reports.iter().filter(|counted| concerns(counted, &service)).map(Counted::evidence).collect();
+        let case = Case {
+            network: network.params().network(),
+            device,
+            epoch,
+            schedule,
+            beacon: fold.beacon.as_ref(),
+            deals: &wanted,
+            evidence: &evidence,
+            memory: carried.memory(&service),
+        };
+        let mut said = network.verifiers().judge(&service, &case);
+        // What was noted at the door belongs to the device and is told once.
+        said.verdict.findings.append(&mut notes);
+        judged.verdicts.push(said.verdict);
+        judged.memories.push((service, said.memory));
+    }
+    if !notes.is_empty() {
+        judged.verdicts.push(nothing_counted(epoch, device, notes));
+    }
+    judged
+}
+
+/// A device of which nothing but refused reports is known.
+fn nothing_counted(epoch: Epoch, device: DeviceId, findings: Vec<Finding>) -> Verdict {
+    Verdict {
+        device,
+        epoch,
+        verifier: "depin.report/1".into(),
+        params: depin_core::sha256(&[]),
+        outcome: Outcome::Reject,
+        contributions: Vec::new(),
+        findings,
+    }
+}
+
+impl Counted {
+    fn evidence(&self) -> Evidence<'_> {
+        let report = &self.checked.report;
+        Evidence {
+            kind: &report.kind,
+            body: &report.body,
+            received: self.received,
+            index: self.index,
+            boot: report.boot,
+            sequence: report.sequence,
+            reused: self.reused,
+        }
+    }
+}
+
+/// Services with a deal or with a report: a report of the kind `storage.answer` concerns the service `storage`.
+fn services(network: &Network, deals: &[&DealState], reports: &[Counted]) -> BTreeSet<Text> {
+    let mut services: BTreeSet<Text> = deals.iter().map(|deal| deal.signed.deal.service.clone()).collect();
+    let known = network.verifiers().services().map(|(service, _)| service);
+    services.extend(known.filter(|service| reports.iter().any(|counted| concerns(counted, service))).cloned());
+    services
+}
+
+fn concerns(counted: &Counted, service: &Text) -> bool {
+    let rest = counted.checked.report.kind.as_str().strip_prefix(service.as_str());
+    rest.is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The lines of the epoch: one for each deal that was judged.
+fn lines(epoch: Epoch, network: &Network, state: &State, judged: &BTreeMap<DeviceId, Judged>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (device, judged) in judged {
+        let carried = state.device(device);
+        let Some(record) = carried.record else { continue };
+        for deal in carried.deals.iter().filter(|deal| deal.signed.deal.covers(epoch)) {
+            let id = deal.signed.deal.id();
+            let contributions = judged.verdicts.iter().flat_map(|verdict| &verdict.contributions);
+            let Some(found) = contributions.into_iter().find(|contribution| contribution.deal == id) else { continue };
+            if found.proved.kind != network.params().unit {
+                continue;
+            }
+            lines.push(Line {
+                deal: id,
+                customer: deal.signed.deal.customer,
+                device: *device,
+                account: record.owner,
+                price: deal.signed.deal.price,
+                full: deal.signed.deal.full.clone(),
+                outcome: found.outcome,
+                proved: found.proved.clone(),
+            });
+        }
+    }
+    lines
+}
+
+fn customers(before: &State, state: &State, charges: &[depin_rewards::Charge]) -> Vec<CustomerSection> {
+    let known: BTreeMap<Address, depin_rewards::Credit> =
+        before.credits.iter().map(|credit| (credit.customer, *credit)).collect();
+    let charged: BTreeMap<Address, depin_rewards::Charge> =
+        charges.iter().map(|charge| (charge.customer, *charge)).collect();
+    state
+        .credits
+        .iter()
+        .map(|credit| CustomerSection {
+            customer: credit.customer,
+            before: known.get(&credit.customer).copied(),
+            charge: charged.get(&credit.customer).copied(),
+        })
+        .collect()
+}
+
+fn sections(
+    before: &State,
+    state: &State,
+    mut reports: BTreeMap<DeviceId, Vec<Counted>>,
+    mut others: BTreeMap<DeviceId, Vec<Indexed>>,
+    mut judged: BTreeMap<DeviceId, Judged>,
+    earned: Vec<Earned>,
+) -> Vec<DeviceSection> {
+    let mut lines: BTreeMap<DeviceId, Vec<Earned>> = BTreeMap::new();
+    for line in earned {
+        lines.entry(line.device).or_default().push(line);
+    }
+    let mut ids: BTreeSet<DeviceId> = state.device_ids().into_iter().collect();
+    ids.extend(others.keys());
+    ids.into_iter()
+        .map(|device| {
+            let mut counted = reports.remove(&device).unwrap_or_default();
+            counted.sort_by_key(|counted| {
+                let report = &counted.checked.report;
+                (counted.checked.key_epoch, report.boot, report.sequence, counted.index)
+            });
+            let counted = counted.into_iter().map(|Counted { index, entry, .. }| Indexed { index, entry });
+            let entries = counted.chain(others.remove(&device).unwrap_or_default()).collect();
+            let lines = lines.remove(&device).unwrap_or_default();
+            let sums = lines.iter().flat_map(|line| [line.revenue, line.emission]);
+            DeviceSection {
+                device,
+                record: state.registry.device(&device).cloned(),
+                before: before.device(&device),
+                entries,
+                verdicts: judged.remove(&device).unwrap_or_default().verdicts,
+                // The sum is part of the pool, which fits.
+                earned: Amount::sum(sums).unwrap_or(Amount::MAX),
+                lines,
+            }
+        })
+        .collect()
+}

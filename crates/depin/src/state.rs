@@ -1,0 +1,208 @@
+//! What an epoch hands to the next.
+
+use std::collections::BTreeMap;
+
+use depin_core::{Amount, DeviceId, Digest, Epoch, KeyId, SignedDeal, Text, cbor};
+use depin_identity::{DeviceRecord, Domain, Fresh, Registry, ReplayError, ReplayMarks};
+use depin_rewards::{Caps, Credits, Period};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::log::{Frontier, leaf_hash};
+
+/// Everything the fold over the journal carries from one epoch to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The right edge of the journal.
+    pub frontier: Frontier,
+    /// The registered devices.
+    pub registry: Registry,
+    /// Deals, replay marks and memories, by device.
+    pub devices: BTreeMap<DeviceId, DeviceState>,
+    /// Customers' credit.
+    pub credits: Credits,
+    /// Caps escrowed for epochs that are not closed yet.
+    pub caps: BTreeMap<Epoch, Caps>,
+    /// Totals since the beginning.
+    pub totals: Totals,
+}
+
+/// What is carried for one device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct DeviceState {
+    /// Its registry record; none before it is registered.
+    #[n(0)]
+    pub record: Option<DeviceRecord>,
+    /// Deals that are not over, by deal id.
+    #[n(1)]
+    pub deals: Vec<DealState>,
+    /// What has been seen of each of its keys, by key id.
+    #[n(2)]
+    pub marks: Vec<KeyMarks>,
+    /// What verifiers remember of it, by service.
+    #[n(3)]
+    pub memories: Vec<Memory>,
+}
+
+/// A deal and how far it is settled.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct DealState {
+    /// The deal.
+    #[n(0)]
+    pub signed: SignedDeal,
+    /// The first period that is not settled.
+    #[n(1)]
+    pub cursor: Epoch,
+    /// Periods from the cursor on that wait behind one that is still open.
+    #[n(2)]
+    pub waiting: Vec<Period>,
+    /// What the deal has cost so far.
+    #[n(3)]
+    pub spent: Amount,
+}
+
+/// The replay marks of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct KeyMarks {
+    /// The key.
+    #[n(0)]
+    pub key: KeyId,
+    /// Its marks; in JSON their canonical bytes.
+    #[n(1)]
+    #[serde(with = "canonical_hex")]
+    pub marks: ReplayMarks,
+}
+
+/// What a service's verifier remembers of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Memory {
+    /// The service.
+    #[n(0)]
+    pub service: Text,
+    /// The verifier's own bytes.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    #[serde(with = "cbor::hex_string")]
+    pub bytes: Vec<u8>,
+}
+
+/// Totals since the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Totals {
+    /// Paid to owners.
+    #[n(0)]
+    pub paid: Amount,
+    /// Burned behind work that was accepted.
+    #[n(1)]
+    pub burned: Amount,
+    /// Minted for work that was accepted.
+    #[n(2)]
+    pub minted: Amount,
+}
+
+impl State {
+    /// The state before the first epoch of the network whose registry is `domain`.
+    pub fn new(domain: Domain) -> Self {
+        Self {
+            frontier: Frontier::default(),
+            registry: Registry::new(domain),
+            devices: BTreeMap::new(),
+            credits: Credits::default(),
+            caps: BTreeMap::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// What is carried for `device`.
+    pub fn device(&self, device: &DeviceId) -> DeviceState {
+        let mut state = self.devices.get(device).cloned().unwrap_or_default();
+        state.record = self.registry.device(device).cloned();
+        state
+    }
+
+    /// Every device there is something to say about, in order.
+    pub fn device_ids(&self) -> Vec<DeviceId> {
+        let mut ids: Vec<DeviceId> = self.registry.devices().map(|record| record.device).collect();
+        ids.extend(self.devices.keys());
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// The digest of the state: a Merkle root with one leaf for each device and customer.
+    pub fn digest(&self) -> Digest {
+        let mut tree = Frontier::default();
+        let caps: Vec<(Epoch, Caps)> = self.caps.iter().map(|(epoch, caps)| (*epoch, *caps)).collect();
+        tree.push(leaf_hash(&cbor::to_vec(&(&self.frontier, caps, &self.totals))));
+        for credit in self.credits.iter() {
+            tree.push(leaf_hash(&cbor::to_vec(credit)));
+        }
+        for device in self.device_ids() {
+            tree.push(leaf_hash(&cbor::to_vec(&(device, self.device(&device)))));
+        }
+        let head = tree.head();
+        depin_core::sha256(&[b"depin/state/1", &head.size.to_be_bytes(), head.root.as_bytes()])
+    }
+}
+
+impl DeviceState {
+    /// Marks a report of `key` as seen.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when it was seen before, or cannot be judged any more.
+    pub fn admit(&mut self, key: KeyId, boot: u32, sequence: u64) -> Result<Fresh, ReplayError> {
+        match self.marks.binary_search_by(|marks| marks.key.cmp(&key)) {
+            Ok(at) => match self.marks.get_mut(at) {
+                Some(known) => known.marks.admit(boot, sequence),
+                None => ReplayMarks::default().admit(boot, sequence),
+            },
+            Err(at) => {
+                let mut marks = ReplayMarks::default();
+                let fresh = marks.admit(boot, sequence)?;
+                self.marks.insert(at, KeyMarks { key, marks });
+                Ok(fresh)
+            }
+        }
+    }
+
+    /// What the verifier of `service` remembers.
+    pub fn memory(&self, service: &Text) -> &[u8] {
+        self.memories.iter().find(|memory| memory.service == *service).map_or(&[], |memory| &memory.bytes)
+    }
+
+    /// Replaces what the verifier of `service` remembers.
+    pub fn remember(&mut self, service: &Text, bytes: Vec<u8>) {
+        match self.memories.binary_search_by(|memory| memory.service.cmp(service)) {
+            Ok(at) => {
+                if let Some(memory) = self.memories.get_mut(at) {
+                    memory.bytes = bytes;
+                }
+            }
+            Err(at) => self.memories.insert(at, Memory { service: service.clone(), bytes }),
+        }
+    }
+}
+
+/// A value as its canonical bytes in hexadecimal digits.
+mod canonical_hex {
+    use depin_core::cbor;
+    use minicbor::{Decode, Encode};
+    use serde::{Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<T: Encode<()>, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        cbor::hex_string::serialize(&cbor::to_vec(value), serializer)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: for<'b> Decode<'b, ()>,
+        D: Deserializer<'de>,
+    {
+        cbor::from_slice(&cbor::hex_string::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
