@@ -1,7 +1,7 @@
 //! The project's chores, as `cargo xtask TASK`.
 //!
 //! `test` is the whole of what has to hold before a change lands; continuous integration runs the same list through
-//! `.ci/run`. A step is one [`steps::Step`] in a table: a name, a line about it, and a function.
+//! `.ci/run`. A step is one [`runner::Step`] in a table: a name, a line about it, and a function.
 
 mod contracts;
 mod count;

@@ -19,7 +19,9 @@ pub struct Context {
 
 impl Context {
     pub fn from_environment() -> Self {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // From `cargo run` rather than from compile time: two clones may share one target folder, and so this program.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let manifest = Path::new(&manifest);
         Self {
             root: manifest.parent().unwrap_or(manifest).to_path_buf(),
             ci: env::var("CI").is_ok_and(|value| value == "true" || value == "1"),

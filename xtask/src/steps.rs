@@ -35,7 +35,7 @@ pub const STEPS: &[Step] = &[
 const PURE: &[&str] = &["depin-core", "depin-identity", "depin-proof", "depin-rewards", "depin"];
 
 fn fmt(context: &Context) -> Report {
-    Report::of(context.program("cargo").args("fmt --all --check").show())
+    Report::of(context.program("cargo").args("fmt --all --check -- --color never").show())
 }
 
 fn dependency_walls(context: &Context) -> Report {
@@ -59,7 +59,12 @@ fn vectors(context: &Context) -> Report {
 }
 
 fn clippy(context: &Context) -> Report {
-    Report::of(context.cargo("clippy").args("--workspace --all-targets --all-features -- -D warnings").show())
+    Report::of(
+        context
+            .cargo("clippy")
+            .args("--workspace --all-targets --all-features --keep-going -- -D warnings")
+            .show(),
+    )
 }
 
 fn tests(context: &Context) -> Report {
@@ -69,7 +74,10 @@ fn tests(context: &Context) -> Report {
         context.cargo("nextest run").args("--workspace --all-features --no-fail-fast").args(ignored)
     } else {
         let ignored = if context.ci { "-- --include-ignored" } else { "" };
-        context.cargo("test").args("--workspace --all-features --lib --bins --tests --no-fail-fast").args(ignored)
+        context
+            .cargo("test")
+            .args("--workspace --all-features --lib --bins --tests --no-fail-fast")
+            .args(ignored)
     };
     let run = run.with_programs_of(&contracts::programs(context));
     let run = if context.ci { run.env("DEPIN_REQUIRE_VECTORS", "1") } else { run };
