@@ -277,6 +277,8 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
     error OutOfRange(string parameter, uint256 minimum, uint256 maximum, uint256 found);
     /// @notice An address that must not be zero.
     error AddressMissing(string parameter);
+    /// @notice Customers pay with another token than the one that is paid out.
+    error TokenMismatch(address expected, address found);
     /// @notice This waits for the end of the pause.
     error PausedUntil(uint64 until);
     /// @notice No pause to end.
@@ -330,6 +332,8 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
         if (config.resolver == address(0)) revert AddressMissing("resolver");
         if (config.guardian == address(0)) revert AddressMissing("guardian");
         if (config.admin == address(0)) revert AddressMissing("admin");
+        address paidWith = address(config.credits.token());
+        if (paidWith != address(config.token)) revert TokenMismatch(address(config.token), paidWith);
         _requireRange("epochLength", 1, 366 days, config.epochLength);
         // Above every token that can exist the bound means nothing, and below it no sum can overflow.
         _requireRange("initialEmission", 0, type(uint128).max, config.initialEmission);

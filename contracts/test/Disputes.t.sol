@@ -550,6 +550,39 @@ contract DisputesTest is DistributorBase {
         vm.assertEq(collect(honest, 0, id), BOND + 3 * STAKE / 2);
     }
 
+    function testFuzz_AGrieferAtAnyTimeDelaysNoLongerThanTheBound(uint256 seed, bool silent) public {
+        uint256 start = block.timestamp;
+        bytes32 id;
+        for (uint256 i = 0; distributor.finalRoot(0) == 0; ++i) {
+            id = propose(honest, 0, good());
+            skip(draw(seed, i, "when to dispute") % W);
+            grief(seed, i, id);
+            bool lastRound = distributor.epochState(0).lastRound;
+            if (lastRound) support(watcher, 0, id, 1_000e18);
+            uint256 pause = draw(seed, i, "when to dispute again") % E;
+            skip(pause);
+            propose(griefer, 0, payout(other, draw(seed, i, "what"), 0));
+            if (lastRound) {
+                // Less stake, at any time.
+                bytes32 rival = propose(griefer, 0, bad(0));
+                support(griefer, 0, rival, draw(seed, i, "how much") % 900e18 + 1);
+            }
+            skip(E - pause);
+            if (lastRound) {
+                distributor.timeout(0);
+            } else if (silent) {
+                letTheResolverSleep(0);
+            } else {
+                skip(draw(seed, i, "when to rule") % R);
+                resolve(0, id);
+            }
+        }
+        vm.assertEq(distributor.finalRoot(0), good().root);
+        uint256 most = silent ? K * (W + E + R) + W + E : W + E + R;
+        vm.assertLe(block.timestamp - start, most);
+        vm.assertGe(collect(honest, 0, id), BOND);
+    }
+
     function test_ADisputedEpochDelaysNoOther() public {
         propose(honest, 0, good());
         propose(griefer, 0, bad(0));
@@ -561,6 +594,15 @@ contract DisputesTest is DistributorBase {
     }
 
     // ---- Helpers
+
+    function grief(uint256 seed, uint256 round, bytes32 id) private {
+        if (draw(seed, round, "how") % 2 == 0) challenge(griefer, 0, id);
+        else propose(griefer, 0, bad(0));
+    }
+
+    function draw(uint256 seed, uint256 round, string memory what) private pure returns (uint256) {
+        return uint256(keccak256(abi.encode(seed, round, what))) % 500e18;
+    }
 
     function settle(uint32 generation, bytes32 id, address account) private returns (uint256) {
         uint256 before = token.balanceOf(account);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {NetworkToken} from "../src/NetworkToken.sol";
 import {RewardDistributor} from "../src/RewardDistributor.sol";
+import {ServiceCredits} from "../src/ServiceCredits.sol";
 import {DistributorBase} from "./DistributorBase.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
@@ -59,6 +61,22 @@ contract EpochsTest is DistributorBase {
         c = config();
         c.admin = address(0);
         vm.expectRevert(abi.encodeWithSelector(RewardDistributor.AddressMissing.selector, "admin"));
+        new RewardDistributor(c);
+    }
+
+    function test_WhatCustomersPayWithIsWhatIsPaidOut() public {
+        RewardDistributor.Config memory c = config();
+        c.token = new NetworkToken("Other", "OTH", admin, bank, 1, 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(RewardDistributor.TokenMismatch.selector, address(c.token), address(token))
+        );
+        new RewardDistributor(c);
+        c.token = NetworkToken(address(0));
+        vm.expectRevert(abi.encodeWithSelector(RewardDistributor.AddressMissing.selector, "token"));
+        new RewardDistributor(c);
+        c = config();
+        c.credits = ServiceCredits(address(0));
+        vm.expectRevert(abi.encodeWithSelector(RewardDistributor.AddressMissing.selector, "credits"));
         new RewardDistributor(c);
     }
 
