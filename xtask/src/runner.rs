@@ -53,7 +53,8 @@ impl Report {
             report.failures.push(format!("{} tests failed", tests.failed));
         }
         if tests.skipped > 0 {
-            report.skips.push(format!("{} tests were skipped", tests.skipped));
+            let what = "what is too slow for a test is an example or a bench, not `#[ignore]`";
+            report.skips.push(format!("{} tests are ignored; {what}", tests.skipped));
         }
         if tests == Tests::default() && report.failures.is_empty() {
             report.failures.push("no test ran, so nothing was shown".to_owned());

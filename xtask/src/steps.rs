@@ -69,15 +69,9 @@ fn clippy(context: &Context) -> Report {
 
 fn tests(context: &Context) -> Report {
     let run = if exists("cargo-nextest") {
-        // CI leaves nothing out, slow tests that are ignored otherwise included.
-        let ignored = if context.ci { "--run-ignored all" } else { "" };
-        context.cargo("nextest run").args("--workspace --all-features --no-fail-fast").args(ignored)
+        context.cargo("nextest run").args("--workspace --all-features --no-fail-fast")
     } else {
-        let ignored = if context.ci { "-- --include-ignored" } else { "" };
-        context
-            .cargo("test")
-            .args("--workspace --all-features --lib --bins --tests --no-fail-fast")
-            .args(ignored)
+        context.cargo("test").args("--workspace --all-features --lib --bins --tests --no-fail-fast")
     };
     let run = run.with_programs_of(&contracts::programs(context));
     let run = if context.ci { run.env("DEPIN_REQUIRE_VECTORS", "1") } else { run };
