@@ -15,7 +15,7 @@ pub trait Fixture: Send + Sync {
     /// The ledger under test. No epoch has started on it.
     fn ledger(&self) -> &dyn PayoutLedger;
 
-    /// Starts `epoch` with at least `caps` set aside.
+    /// Starts `epoch` with at least `caps` set aside, and lets it end, so that it can be posted.
     async fn start(&self, epoch: Epoch, caps: Caps);
 
     /// Lets the dispute window of `epoch` pass.
@@ -46,6 +46,7 @@ pub async fn payout_ledger(fixture: &dyn Fixture) -> Result<(), Violation> {
     for sample in &epochs {
         fixture.start(sample.epoch, sample.caps()).await;
     }
+    nothing_beyond_the_caps_is_posted(fixture, first).await?;
     posting_again_is_a_no_op(fixture, first).await?;
     a_pending_payout_cannot_be_claimed(fixture, first).await?;
     posting_again_is_a_no_op(fixture, second).await?;
@@ -113,6 +114,20 @@ async fn nothing_is_known_of_an_epoch_that_has_not_started(
         ledger.claim(std::slice::from_ref(claim)).await,
     )?;
     expect("nobody has claimed yet", ledger.claimed(sample.epoch, claim.account).await, |claimed| !claimed)
+}
+
+async fn nothing_beyond_the_caps_is_posted(fixture: &dyn Fixture, sample: &Sample) -> Result<(), Violation> {
+    let ledger = fixture.ledger();
+    let huge = Amount(1 << 120);
+    for (rule, total, revenue) in [
+        ("emission beyond its cap is refused", huge, sample.payout.revenue),
+        ("revenue beyond its cap is refused", huge, huge),
+        ("revenue beyond the total is refused", Amount(1), Amount(2)),
+    ] {
+        refuse(rule, ledger.post(sample.epoch, &Payout { total, revenue, ..sample.payout }).await)?;
+        expect(rule, ledger.status(sample.epoch).await, |status| *status == PayoutStatus::Missing)?;
+    }
+    Ok(())
 }
 
 async fn posting_again_is_a_no_op(fixture: &dyn Fixture, sample: &Sample) -> Result<(), Violation> {

@@ -75,6 +75,7 @@ impl Curve for Halving {
 
 /// The curves that a network can be set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(flat)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CurveParams {

@@ -121,8 +121,6 @@ pub struct EpochDemand<'a> {
     pub credits: &'a Credits,
     /// What the chain set aside.
     pub caps: Caps,
-    /// The dust of the epoch before: offered by the curve then, and not paid.
-    pub carried: Amount,
     /// How emission is tied to demand.
     pub params: DemandParams,
     /// How much the network may emit.
@@ -204,7 +202,7 @@ pub struct Apportionment {
     /// What the epoch may pay: `minted + revenue`.
     #[n(3)]
     pub pool: Amount,
-    /// The part of the pool that is emission.
+    /// The part of the pool that is emission: at most what the curve emits, what burning backs and what was set aside.
     #[n(4)]
     pub minted: Amount,
     /// The part of the pool that is service revenue.
@@ -216,7 +214,7 @@ pub struct Apportionment {
     /// The sum of all payouts.
     #[n(7)]
     pub paid: Amount,
-    /// Emission that did not divide. Nobody gets it; it is the next epoch's `carried`.
+    /// The part of `minted` that did not divide. Nobody gets it: it goes back with the rest of what was set aside.
     #[n(8)]
     pub dust: Amount,
 }
@@ -268,7 +266,6 @@ impl core::fmt::Debug for EpochDemand<'_> {
             .field("lines", &self.lines)
             .field("credits", &self.credits)
             .field("caps", &self.caps)
-            .field("carried", &self.carried)
             .field("params", &self.params)
             .finish_non_exhaustive()
     }

@@ -75,6 +75,7 @@ pub enum Posted {
 
 /// Where an epoch's payout stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(flat)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PayoutStatus {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How one period of a deal went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(flat)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Period {

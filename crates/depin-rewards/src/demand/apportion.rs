@@ -102,7 +102,7 @@ impl Apportionment {
 ///    and rounded down. Where credit is short, units are short with it: `min(proved, paid)`.
 /// 3. Of its spend, a line's burned part is `floor(spend * burn)`, its revenue `floor(spend * (1 - burn))`, its emission weight
 ///    `floor(burned * mint_per_burn)`.
-/// 4. The emission pool is the least of what the curve emits (and the dust carried), the sum of weights, and the mint cap. It is
+/// 4. The emission pool is the least of what the curve emits, the sum of weights, and the mint cap. It is
 ///    divided by weight, rounded down. So no line gets more than its weight, and no weight may be split for gain.
 ///
 /// Order does not matter anywhere: neither a line's place nor a deal's id decides who is paid first.
@@ -199,8 +199,7 @@ fn emit(earned: &mut [Earned], demand: &EpochDemand<'_>) -> Result<(Amount, Amou
         .map(|line| (line.deal, demand.params.mint_per_burn().floor_of(line.burned).0))
         .collect();
     let backed = Amount::sum(weights.iter().map(|(_, weight)| Amount(*weight))).map_err(overflow)?;
-    let offered = Amount(demand.curve.emission(demand.epoch).0.saturating_add(demand.carried.0));
-    let pool = offered.min(backed).min(demand.caps.mint);
+    let pool = demand.curve.emission(demand.epoch).min(backed).min(demand.caps.mint);
     let allocation = allocate(pool, &weights, Rounding::Floor)?;
     for (line, (_, emission)) in earned.iter_mut().zip(allocation.shares) {
         line.emission = emission;
