@@ -1,0 +1,449 @@
+//! What every [`Store`] and [`EventSource`] must do.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), depin_index::conformance::Broken> {
+//! depin_index::conformance::store(async || depin_index::MemoryStore::default()).await
+//! # }
+//! ```
+
+use std::fmt::{Debug, Display};
+
+use depin_core::{Address, Amount, ChainEvent, DeviceId, Epoch};
+
+use crate::{
+    Answer, Batch, Cursor, DeviceFilter, DeviceStatus, EventKind, EventSource, Limit, Page, Query, Row, Seek,
+    Step, Store, StoreError,
+};
+
+pub mod sample;
+
+/// A law that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("broken: {law}; {found}")]
+pub struct Broken {
+    /// The law.
+    pub law: &'static str,
+    /// What was found instead.
+    pub found: String,
+}
+
+/// Checks a store. `make` gives a new, empty one each time.
+///
+/// # Errors
+/// [`Broken`] with the first law that does not hold.
+pub async fn store<S: Store>(make: impl AsyncFn() -> S) -> Result<(), Broken> {
+    a_new_store_is_empty(&make().await).await?;
+    a_batch_is_read_back(&make().await).await?;
+    amounts_are_exact(&make().await).await?;
+    texts_are_cleaned(&make().await).await?;
+    the_same_again_changes_nothing(&make().await).await?;
+    order_does_not_matter(&make().await, &make().await).await?;
+    a_refused_batch_leaves_nothing(&make().await).await?;
+    the_cursor_never_goes_back(&make().await).await?;
+    another_hash_is_refused(&make().await).await?;
+    for to in [0, 1, 7, 31, 32, 40] {
+        a_rewind_leaves_what_was_never_above(&make().await, &make().await, to).await?;
+    }
+    the_other_fork_can_follow(&make().await, &make().await).await?;
+    pages_make_the_whole(&make().await).await?;
+    rows_added_meanwhile_move_nothing(&make().await).await?;
+    filters_choose(&make().await).await
+}
+
+/// Checks a source that has something to say after `Cursor::default()`, and soon nothing more: at most 10,000 steps.
+///
+/// # Errors
+/// [`Broken`] with the first law that does not hold.
+pub async fn source(source: &dyn EventSource) -> Result<(), Broken> {
+    let (mut cursor, mut applied) = (Cursor::default(), 0_u32);
+    for _ in 0..10_000 {
+        let law = "a source answers";
+        let step = source.next(cursor).await.map_err(|error| broken(law, error))?;
+        let again = source.next(cursor).await.map_err(|error| broken(law, error))?;
+        same("asked twice from one cursor, a source says the same", &step, &again)?;
+        match step {
+            Step::Idle => return holds("a source has something to say", applied > 0, "nothing"),
+            Step::Rewind(to) => {
+                let below = cursor.block.is_some_and(|block| to.number < block.number);
+                holds("a source rewinds to below its cursor only", below, to)?;
+                cursor.block = Some(to);
+            }
+            Step::Apply(batch, next) => {
+                batch.check(&next).map_err(|error| broken("a source gives what can be stored", error))?;
+                let number = |cursor: Cursor| cursor.block.map(|block| block.number);
+                let forward =
+                    next.journal >= cursor.journal && number(next) >= number(cursor) && next != cursor;
+                holds("each step of a source goes forward", forward, next)?;
+                let inside = batch
+                    .events
+                    .iter()
+                    .all(|event| Some(event.block) > number(cursor) && Some(event.block) <= number(next));
+                holds("events lie after the cursor before and not after the one behind", inside, next)?;
+                (cursor, applied) = (next, applied.saturating_add(1));
+            }
+        }
+    }
+    Err(broken("a source comes to an end", "10,000 steps"))
+}
+
+async fn a_new_store_is_empty(store: &dyn Store) -> Result<(), Broken> {
+    let law = "a new store is empty";
+    same(law, &store.cursor().await.map_err(|error| broken(law, error))?, &Cursor::default())?;
+    for answer in dump(store, law).await? {
+        let empty = match &answer {
+            Answer::Epochs(page) => page.items.is_empty(),
+            Answer::Devices(page) => page.items.is_empty(),
+            Answer::Customers(page) => page.items.is_empty(),
+            Answer::Events(page) => page.items.is_empty(),
+            Answer::Refusals(page) => page.items.is_empty(),
+            Answer::Owner(owner) => owner.devices.items.is_empty(),
+            Answer::Claims(page) => page.items.is_empty(),
+            Answer::Device(row) => row.is_none(),
+            Answer::Epoch(row) => row.is_none(),
+            Answer::Earnings(page) => page.items.is_empty(),
+            Answer::Verdicts(page) => page.items.is_empty(),
+        };
+        holds(law, empty, answer)?;
+    }
+    Ok(())
+}
+
+async fn a_batch_is_read_back(store: &dyn Store) -> Result<(), Broken> {
+    let law = "a batch is read back";
+    let (batch, cursor) = sample::batch(32, 5, 0);
+    feed(store, law, (batch.clone(), cursor)).await?;
+    same(law, &store.cursor().await.map_err(|error| broken(law, error))?, &cursor)?;
+    let ok = |error| broken(law, error);
+    let events = store.events(None, everything()).await.map_err(ok)?.items;
+    let expected: Vec<_> = batch.events.iter().rev().cloned().map(Into::into).collect();
+    same(law, &events, &expected)?;
+    let epochs = store.epochs(everything()).await.map_err(ok)?.items;
+    same(law, &epochs.iter().map(|row| row.epoch.0).collect::<Vec<_>>(), &vec![4, 3, 2, 1, 0])?;
+    for facts in &batch.epochs {
+        let row = store.epoch(facts.epoch).await.map_err(ok)?.ok_or_else(|| broken(law, facts.epoch))?;
+        let found =
+            (row.bundle, row.root, row.pool, row.paid, row.dust, row.burned, row.minted, row.verdicts);
+        let fed = (
+            facts.bundle,
+            facts.root,
+            facts.pool,
+            facts.paid,
+            facts.dust,
+            facts.burned,
+            facts.minted,
+            facts.verdicts,
+        );
+        same(law, &found, &fed)?;
+        same(law, &(row.units, row.opened, row.closed), &(facts.units.clone(), facts.opened, facts.closed))?;
+        for judged in &facts.devices {
+            let page = store.earnings(judged.device, everything()).await.map_err(ok)?;
+            let row = page.items.into_iter().find(|row| row.epoch == facts.epoch);
+            let row = row.ok_or_else(|| broken(law, judged.device))?;
+            same(
+                law,
+                &(row.owner, row.units, row.earned),
+                &(judged.owner, judged.units.clone(), judged.earned),
+            )?;
+        }
+    }
+    for claim in &batch.claims {
+        let page = store.claims(claim.account, everything()).await.map_err(ok)?;
+        let row = page.items.into_iter().find(|row| row.epoch == claim.epoch);
+        let row = row.ok_or_else(|| broken(law, claim.account))?;
+        same(law, &(row.amount, row.proof), &(claim.amount, claim.proof.clone()))?;
+    }
+    Ok(())
+}
+
+async fn amounts_are_exact(store: &dyn Store) -> Result<(), Broken> {
+    let law = "amounts and their sums are exact";
+    let customer = sample::account(0);
+    let events = sample::EDGES.iter().zip(0..).map(|(amount, log_index)| {
+        let event = ChainEvent::CreditsPaid { customer, amount: *amount, burned: Amount(1) };
+        sample::located(sample::block(1, 0), log_index, event)
+    });
+    let batch = Batch { events: events.collect(), ..Batch::default() };
+    feed(store, law, (batch, Cursor::default())).await?;
+    let page = store.customers(everything()).await.map_err(|error| broken(law, error))?;
+    let sums: Vec<_> = page.items.iter().map(|row| (row.paid.to_string(), row.burned.to_string())).collect();
+    // Three times 2^53, and 2^64, and 2^128 - 1.
+    let paid = "340282366920938463481848272780180838047".to_owned();
+    same(law, &sums, &vec![(paid, "5".to_owned())])
+}
+
+async fn texts_are_cleaned(store: &dyn Store) -> Result<(), Broken> {
+    let law = "texts that quote a device are cleaned before they are kept";
+    feed(store, law, sample::batch(0, 1, 0)).await?;
+    let verdicts =
+        store.verdicts(sample::device(0), everything()).await.map_err(|error| broken(law, error))?;
+    let observed: Vec<_> = verdicts
+        .items
+        .iter()
+        .flat_map(|verdict| verdict.findings.iter().take(1).map(|finding| finding.observed.clone()))
+        .collect();
+    same(law, &observed, &vec![crate::clean(sample::HOSTILE)])
+}
+
+async fn the_same_again_changes_nothing(store: &dyn Store) -> Result<(), Broken> {
+    let law = "storing a batch again changes nothing";
+    feed(store, law, sample::batch(32, 5, 0)).await?;
+    let once = dump(store, law).await?;
+    feed(store, law, sample::batch(32, 5, 0)).await?;
+    same(law, &dump(store, law).await?, &once)?;
+    feed(store, law, sample::batch(20, 2, 0)).await?;
+    same("storing a part of it again changes nothing", &dump(store, law).await?, &once)
+}
+
+async fn order_does_not_matter(forward: &dyn Store, backward: &dyn Store) -> Result<(), Broken> {
+    let law = "the order in which facts come does not matter";
+    let (batch, cursor) = sample::batch(32, 5, 0);
+    feed(forward, law, (batch.clone(), cursor)).await?;
+    for located in batch.events.into_iter().rev() {
+        feed(backward, law, (Batch { events: vec![located], ..Batch::default() }, cursor)).await?;
+    }
+    for facts in batch.epochs.into_iter().rev() {
+        feed(backward, law, (Batch { epochs: vec![facts], ..Batch::default() }, cursor)).await?;
+    }
+    let rest = Batch { claims: batch.claims, reports: batch.reports, ..Batch::default() };
+    feed(backward, law, (rest, cursor)).await?;
+    same(law, &dump(backward, law).await?, &dump(forward, law).await?)
+}
+
+async fn a_refused_batch_leaves_nothing(store: &dyn Store) -> Result<(), Broken> {
+    let law = "a refused batch leaves nothing behind";
+    feed(store, law, sample::batch(8, 2, 0)).await?;
+    let (before, cursor) = (dump(store, law).await?, store.cursor().await);
+    let good = || sample::batch(16, 4, 0);
+    let mut refused = Vec::new();
+    let (mut batch, next) = good();
+    if let Some(facts) = batch.epochs.first_mut() {
+        facts.bundle = sample::block(0, 9).hash;
+    }
+    refused.push(("another bundle of a known epoch", batch, next));
+    let (mut batch, next) = good();
+    if let Some(claim) = batch.claims.first_mut() {
+        claim.amount = Amount(1);
+    }
+    refused.push(("another amount of a known claim", batch, next));
+    let (mut batch, next) = good();
+    if let Some(located) = batch.events.first_mut() {
+        located.event = sample::event(3);
+    }
+    refused.push(("another event at a known place", batch, next));
+    let (mut batch, next) = good();
+    if let Some(facts) = batch.epochs.last_mut() {
+        facts.epoch = Epoch(u64::MAX);
+    }
+    refused.push(("an epoch beyond 2^63", batch, next));
+    let (mut batch, next) = good();
+    if let Some(facts) = batch.epochs.last_mut() {
+        facts.devices.extend(facts.devices.clone());
+    }
+    refused.push(("a device twice in an epoch", batch, next));
+    let (batch, mut next) = good();
+    next.journal = u64::MAX;
+    refused.push(("a journal position beyond 2^63", batch, next));
+    let (batch, mut next) = good();
+    next.block = Some(sample::block(16, 1));
+    refused.push(("a cursor with another hash than its events", batch, next));
+    for (what, batch, next) in refused {
+        let stored = store.apply(batch, next).await.is_ok();
+        holds("facts that contradict what is stored are refused", !stored, what)?;
+        same(law, &dump(store, law).await?, &before)?;
+        same(law, &format!("{:?}", store.cursor().await), &format!("{cursor:?}"))?;
+    }
+    Ok(())
+}
+
+async fn the_cursor_never_goes_back(store: &dyn Store) -> Result<(), Broken> {
+    let law = "a smaller cursor leaves a larger one where it is, each part for itself";
+    let cursor = |number, journal| Cursor { block: Some(sample::block(number, 0)), journal };
+    for (next, expected) in [
+        (cursor(5, 5), cursor(5, 5)),
+        (cursor(3, 9), cursor(5, 9)),
+        (cursor(6, 0), cursor(6, 9)),
+        (Cursor::default(), cursor(6, 9)),
+    ] {
+        feed(store, law, (Batch::default(), next)).await?;
+        same(law, &store.cursor().await.map_err(|error| broken(law, error))?, &expected)?;
+    }
+    Ok(())
+}
+
+async fn another_hash_is_refused(store: &dyn Store) -> Result<(), Broken> {
+    let law = "another hash of a known block is refused as a reorganisation";
+    feed(store, law, sample::batch(8, 0, 0)).await?;
+    let (fork, _) = sample::batch(8, 0, 1);
+    let applied = store.apply(Batch { events: fork.events, ..Batch::default() }, Cursor::default()).await;
+    holds(law, matches!(applied, Err(StoreError::Reorganised { block: 1, .. })), applied)?;
+    let rewound = store.rewind(sample::block(8, 1)).await;
+    holds(law, matches!(rewound, Err(StoreError::Reorganised { block: 8, .. })), rewound)
+}
+
+async fn a_rewind_leaves_what_was_never_above(
+    rewound: &dyn Store,
+    fresh: &dyn Store,
+    to: u64,
+) -> Result<(), Broken> {
+    let law = "a rewind leaves what an index holds that never saw the blocks above";
+    let (full, cursor) = sample::batch(32, 5, 0);
+    let (low, _) = sample::batch(to.min(32), 0, 0);
+    feed(rewound, law, (full.clone(), cursor)).await?;
+    rewound.rewind(sample::block(to, 0)).await.map_err(|error| broken(law, error))?;
+    let block = if to < 32 { Some(sample::block(to, 0)) } else { cursor.block };
+    feed(fresh, law, (Batch { events: low.events, ..full }, Cursor { block, ..cursor })).await?;
+    same(law, &dump(rewound, law).await?, &dump(fresh, law).await?)?;
+    same(law, &format!("{:?}", rewound.cursor().await), &format!("{:?}", fresh.cursor().await))
+}
+
+async fn the_other_fork_can_follow(rewound: &dyn Store, fresh: &dyn Store) -> Result<(), Broken> {
+    let law = "after a rewind the other fork can follow";
+    feed(rewound, law, sample::batch(32, 5, 0)).await?;
+    rewound.rewind(sample::block(0, 0)).await.map_err(|error| broken(law, error))?;
+    feed(rewound, law, sample::batch(40, 5, 1)).await?;
+    feed(fresh, law, sample::batch(40, 5, 1)).await?;
+    same(law, &dump(rewound, law).await?, &dump(fresh, law).await?)
+}
+
+async fn pages_make_the_whole(store: &dyn Store) -> Result<(), Broken> {
+    let law = "pages of any size make up the list";
+    feed(store, law, sample::batch(32, 5, 0)).await?;
+    let (device, account) = (sample::device(1), sample::account(1));
+    for rows in [1, 2, 3, 7] {
+        whole(law, rows, |page| store.epochs(page)).await?;
+        whole(law, rows, |page| store.devices(DeviceFilter::default(), page)).await?;
+        whole(law, rows, |page| store.earnings(device, page)).await?;
+        whole(law, rows, |page| store.verdicts(device, page)).await?;
+        whole(law, rows, |page| store.claims(account, page)).await?;
+        whole(law, rows, |page| store.customers(page)).await?;
+        whole(law, rows, |page| store.events(None, page)).await?;
+        whole(law, rows, |page| store.events(Some(EventKind::CreditsPaid), page)).await?;
+        whole(law, rows, |page| store.refusals(page)).await?;
+        whole(law, rows, async |page| store.owner(account, page).await.map(|owner| owner.devices)).await?;
+    }
+    Ok(())
+}
+
+/// Reads a list at once and page by page.
+async fn whole<R>(
+    law: &'static str,
+    rows: u16,
+    read: impl AsyncFn(Seek<R::Key>) -> Result<Page<R>, StoreError>,
+) -> Result<(), Broken>
+where
+    R: Row + PartialEq + Debug,
+{
+    let all = read(everything()).await.map_err(|error| broken(law, error))?.items;
+    let limit = Limit::new(rows).unwrap_or_default();
+    let (mut paged, mut after) = (Vec::new(), None);
+    // One request more than there can be pages.
+    for _ in 0..=all.len() {
+        let page = read(Seek { after, limit }).await.map_err(|error| broken(law, error))?;
+        holds(law, page.items.len() <= limit.rows(), page.items.len())?;
+        after = page.next();
+        paged.extend(page.items);
+        if after.is_none() {
+            break;
+        }
+    }
+    same(law, &paged, &all)
+}
+
+async fn rows_added_meanwhile_move_nothing(store: &dyn Store) -> Result<(), Broken> {
+    let law = "rows that were there when the first page was read come exactly once";
+    feed(store, law, sample::batch(8, 2, 0)).await?;
+    let before = store.events(None, everything()).await.map_err(|error| broken(law, error))?.items;
+    let limit = Limit::new(3).unwrap_or_default();
+    let (mut seen, mut after) = (Vec::new(), None);
+    for blocks in 9..32 {
+        let page = store.events(None, Seek { after, limit }).await.map_err(|error| broken(law, error))?;
+        after = page.next();
+        seen.extend(page.items);
+        if after.is_none() {
+            break;
+        }
+        feed(store, law, sample::batch(blocks, 2, 0)).await?;
+    }
+    same(law, &seen, &before)
+}
+
+async fn filters_choose(store: &dyn Store) -> Result<(), Broken> {
+    let law = "filters choose exactly the rows they name";
+    feed(store, law, sample::batch(32, 5, 0)).await?;
+    let ok = |error| broken(law, error);
+    let all = store.devices(DeviceFilter::default(), everything()).await.map_err(ok)?.items;
+    for status in DeviceStatus::ALL {
+        let filter = DeviceFilter { status: Some(*status), prefix: None };
+        let found = store.devices(filter, everything()).await.map_err(ok)?.items;
+        same(law, &found, &all.iter().filter(|row| row.status == *status).cloned().collect())?;
+    }
+    for row in &all {
+        let did = row.did.to_string();
+        for cut in [0, 5, 12, 20, did.len()] {
+            let prefix = did.get(..cut).unwrap_or_default().to_owned();
+            let expected =
+                all.iter().filter(|row| row.did.to_string().starts_with(&prefix)).cloned().collect();
+            let filter = DeviceFilter { status: None, prefix: Some(prefix) };
+            same(law, &store.devices(filter, everything()).await.map_err(ok)?.items, &expected)?;
+        }
+    }
+    let events = store.events(None, everything()).await.map_err(ok)?.items;
+    for kind in EventKind::ALL {
+        let found = store.events(Some(*kind), everything()).await.map_err(ok)?.items;
+        let expected = events.iter().filter(|row| EventKind::of(&row.event).ok() == Some(*kind)).cloned();
+        same(law, &found, &expected.collect())?;
+    }
+    Ok(())
+}
+
+/// Everything a store says about the sample network, to compare two stores.
+async fn dump(store: &dyn Store, law: &'static str) -> Result<Vec<Answer>, Broken> {
+    let mut queries = vec![
+        Query::Epochs(everything()),
+        Query::Devices(DeviceFilter::default(), everything()),
+        Query::Customers(everything()),
+        Query::Events(None, everything()),
+        Query::Refusals(everything()),
+    ];
+    for number in 0..8 {
+        let (device, account): (DeviceId, Address) = (sample::device(number), sample::account(number));
+        queries.extend([
+            Query::Epoch(Epoch(number)),
+            Query::Device(device),
+            Query::Earnings(device, everything()),
+            Query::Verdicts(device, everything()),
+            Query::Owner(account, everything()),
+            Query::Claims(account, everything()),
+        ]);
+    }
+    let mut answers = Vec::new();
+    for query in queries {
+        answers.push(store.read(query).await.map_err(|error| broken(law, error))?);
+    }
+    Ok(answers)
+}
+
+fn everything<K>() -> Seek<K> {
+    Seek { after: None, limit: Limit::new(Limit::MAX).unwrap_or_default() }
+}
+
+async fn feed(store: &dyn Store, law: &'static str, fed: (Batch, Cursor)) -> Result<(), Broken> {
+    store.apply(fed.0, fed.1).await.map_err(|error| broken(law, error))
+}
+
+fn same<T: PartialEq + Debug>(law: &'static str, found: &T, expected: &T) -> Result<(), Broken> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Broken { law, found: format!("found {found:#?}, expected {expected:#?}") })
+    }
+}
+
+fn holds(law: &'static str, condition: bool, found: impl Debug) -> Result<(), Broken> {
+    if condition { Ok(()) } else { Err(Broken { law, found: format!("found {found:?}") }) }
+}
+
+fn broken(law: &'static str, found: impl Display) -> Broken {
+    Broken { law, found: found.to_string() }
+}

@@ -1,0 +1,422 @@
+//! Facts into rows, each batch in one transaction.
+
+use std::collections::BTreeMap;
+
+use depin_core::{
+    Address, Amount, B256, ChainEvent, DeviceId, Digest, Epoch, Finding, Located, Verdict, cbor,
+};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{read, value::Sql};
+use crate::{
+    Batch, BlockRef, ClaimFacts, Cursor, CustomerEpoch, DeviceEpoch, DeviceStatus, EpochFacts, EventKind,
+    ReportFacts, StoreError, Total, clean,
+};
+
+/// Stores `batch` and `cursor`, both or neither.
+pub(super) fn apply(connection: &mut Connection, batch: &Batch, cursor: Cursor) -> Result<(), StoreError> {
+    // A transaction that begins by reading and then writes would fail at once when another process writes.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut blocks = BTreeMap::new();
+    for located in &batch.events {
+        check_block(&transaction, &mut blocks, BlockRef { number: located.block, hash: located.block_hash })?;
+        add_event(&transaction, located)?;
+    }
+    for facts in &batch.epochs {
+        add_epoch(&transaction, facts)?;
+    }
+    for claim in &batch.claims {
+        add_claim(&transaction, claim)?;
+    }
+    for report in &batch.reports {
+        add_report(&transaction, report)?;
+    }
+    if let Some(block) = cursor.block {
+        check_block(&transaction, &mut blocks, block)?;
+        transaction
+            .prepare_cached(
+                "UPDATE progress SET block = ?1, block_hash = ?2 WHERE block IS NULL OR block < ?1",
+            )?
+            .execute(params![Sql(block.number), Sql(block.hash)])?;
+    }
+    transaction
+        .prepare_cached("UPDATE progress SET journal = max(journal, ?1)")?
+        .execute([Sql(cursor.journal)])?;
+    Ok(transaction.commit()?)
+}
+
+/// Forgets every event above `to`, and brings what was derived from them to where it was before.
+pub(super) fn rewind(connection: &mut Connection, to: BlockRef) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    check_block(&transaction, &mut BTreeMap::new(), to)?;
+    // Above the last number a database holds there is nothing to forget.
+    let above = i64::try_from(to.number).unwrap_or(i64::MAX);
+    let devices = {
+        let mut gone = transaction
+            .prepare("SELECT DISTINCT device FROM events WHERE block > ?1 AND device IS NOT NULL")?;
+        gone.query_map([above], |row| Ok(row.get::<_, Sql<Digest>>(0)?.0))?.collect::<Result<Vec<_>, _>>()?
+    };
+    {
+        let mut gone = transaction.prepare("SELECT body FROM events WHERE block > ?1 AND kind = ?2")?;
+        let mut rows = gone.query(params![above, Sql(EventKind::CreditsPaid)])?;
+        while let Some(row) = rows.next()? {
+            if let ChainEvent::CreditsPaid { customer, amount, burned } = read::body(row.get_ref(0)?)? {
+                pay(&transaction, customer, -1, |total, by| total.minus(by), amount, burned)?;
+            }
+        }
+    }
+    transaction.execute("DELETE FROM events WHERE block > ?1", [above])?;
+    for device in devices {
+        register(&transaction, device)?;
+    }
+    transaction.execute(
+        "DELETE FROM devices WHERE registered_at IS NULL AND last_epoch IS NULL AND reports = 0",
+        [],
+    )?;
+    transaction.execute("DELETE FROM customers WHERE payments = 0 AND epochs = 0", [])?;
+    transaction.execute(
+        "UPDATE progress SET block = ?1, block_hash = ?2 WHERE block > ?1",
+        params![above, Sql(to.hash)],
+    )?;
+    Ok(transaction.commit()?)
+}
+
+/// The hash of every known block of this number must be this one. `seen` spares asking twice.
+fn check_block(
+    transaction: &Transaction<'_>,
+    seen: &mut BTreeMap<u64, Digest>,
+    block: BlockRef,
+) -> Result<(), StoreError> {
+    let known = match seen.get(&block.number) {
+        Some(hash) => Some(*hash),
+        None => transaction
+            .prepare_cached(
+                "SELECT block_hash FROM (SELECT block_hash FROM events WHERE block = ?1 LIMIT 1)
+                 UNION ALL SELECT block_hash FROM progress WHERE block = ?1",
+            )?
+            .query_row([i64::try_from(block.number).unwrap_or(i64::MAX)], |row| {
+                Ok(row.get::<_, Sql<Digest>>(0)?.0)
+            })
+            .optional()?,
+    };
+    match known {
+        Some(expected) if expected != block.hash => {
+            Err(StoreError::Reorganised { block: block.number, expected, found: block.hash })
+        }
+        _ => {
+            seen.insert(block.number, block.hash);
+            Ok(())
+        }
+    }
+}
+
+/// What of an event is searched by: device, account, epoch.
+fn keys(event: &ChainEvent) -> (Option<Digest>, Option<Address>, Option<Epoch>) {
+    match event {
+        ChainEvent::DeviceRegistered { device, .. } => (Some(device.on_chain()), None, None),
+        ChainEvent::DeviceTransferred { device, .. } | ChainEvent::DeviceDeactivated { device } => {
+            (Some(*device), None, None)
+        }
+        ChainEvent::CreditsPaid { customer, .. } => (None, Some(*customer), None),
+        ChainEvent::Claimed { epoch, account, .. } => (None, Some(*account), Some(*epoch)),
+        ChainEvent::EpochStarted { epoch, .. }
+        | ChainEvent::RootProposed { epoch, .. }
+        | ChainEvent::RootFinal { epoch, .. } => (None, None, Some(*epoch)),
+        _ => (None, None, None),
+    }
+}
+
+fn add_event(transaction: &Transaction<'_>, located: &Located) -> Result<(), StoreError> {
+    let Located { block, block_hash, log_index, event } = located;
+    let (device, account, epoch) = keys(event);
+    let body = cbor::to_vec(event);
+    let added = transaction
+        .prepare_cached(
+            "INSERT INTO events (block, log_index, block_hash, kind, device, account, epoch, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            Sql(*block),
+            Sql(*log_index),
+            Sql(*block_hash),
+            Sql(EventKind::of(event)?),
+            device.map(Sql),
+            account.map(Sql),
+            // An epoch beyond what a database holds was never closed here, so nobody asks for it.
+            epoch.and_then(|epoch| i64::try_from(epoch.0).ok()),
+            body,
+        ])?;
+    if added == 0 {
+        return same_event(transaction, located, &body);
+    }
+    match event {
+        ChainEvent::DeviceRegistered { device, .. } => {
+            add_device(transaction, *device)?;
+            register(transaction, device.on_chain())
+        }
+        ChainEvent::DeviceTransferred { device, .. } | ChainEvent::DeviceDeactivated { device } => {
+            register(transaction, *device)
+        }
+        ChainEvent::CreditsPaid { customer, amount, burned } => {
+            pay(transaction, *customer, 1, |total, by| total.plus(by), *amount, *burned)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn same_event(transaction: &Transaction<'_>, located: &Located, body: &[u8]) -> Result<(), StoreError> {
+    let (kind, stored): (Sql<EventKind>, Vec<u8>) = transaction
+        .prepare_cached("SELECT kind, body FROM events WHERE block = ?1 AND log_index = ?2")?
+        .query_row(params![Sql(located.block), Sql(located.log_index)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if stored == body {
+        return Ok(());
+    }
+    Err(StoreError::Conflict {
+        what: format!("the event {} of block {}", located.log_index, located.block),
+        expected: kind.0.to_string(),
+        found: EventKind::of(&located.event)?.to_string(),
+    })
+}
+
+/// A row for `device`, with what the registry already said about it, unless there is one.
+fn add_device(transaction: &Transaction<'_>, device: DeviceId) -> Result<(), StoreError> {
+    let known =
+        transaction.prepare_cached("SELECT 1 FROM devices WHERE device = ?1")?.exists([Sql(device)])?;
+    if known {
+        return Ok(());
+    }
+    let on_chain = device.on_chain();
+    transaction
+        .prepare_cached(
+            "INSERT INTO devices (device, did, on_chain, status, earned, reports) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+        )?
+        .execute(params![
+            Sql(device),
+            device.to_string(),
+            Sql(on_chain),
+            Sql(DeviceStatus::Unregistered),
+            Sql(Total::default())
+        ])?;
+    register(transaction, on_chain)
+}
+
+/// Brings a device's standing with the registry up to date with the stored events.
+fn register(transaction: &Transaction<'_>, on_chain: Digest) -> Result<(), StoreError> {
+    let last = |kind| last_event(transaction, on_chain, kind);
+    let registered = last(EventKind::DeviceRegistered)?;
+    let transferred = last(EventKind::DeviceTransferred)?;
+    let deactivated = last(EventKind::DeviceDeactivated)?.is_some();
+    let registered_at = registered.as_ref().map(|((block, _), _)| *block);
+    let owner =
+        registered.into_iter().chain(transferred).max_by_key(|(at, _)| *at).and_then(
+            |(_, event)| match event {
+                ChainEvent::DeviceRegistered { owner, .. } => Some(owner),
+                ChainEvent::DeviceTransferred { to, .. } => Some(to),
+                _ => None,
+            },
+        );
+    let status = match (deactivated, owner) {
+        (true, _) => DeviceStatus::Deactivated,
+        (false, Some(_)) => DeviceStatus::Active,
+        (false, None) => DeviceStatus::Unregistered,
+    };
+    transaction
+        .prepare_cached(
+            "UPDATE devices SET status = ?2, registered_owner = ?3, registered_at = ?4 WHERE on_chain = ?1",
+        )?
+        .execute(params![Sql(on_chain), Sql(status), owner.map(Sql), registered_at])?;
+    Ok(())
+}
+
+type Placed = ((i64, i64), ChainEvent);
+
+fn last_event(
+    transaction: &Transaction<'_>,
+    device: Digest,
+    kind: EventKind,
+) -> Result<Option<Placed>, StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT block, log_index, body FROM events WHERE device = ?1 AND kind = ?2
+         ORDER BY block DESC, log_index DESC LIMIT 1",
+    )?;
+    let mut rows = statement.query(params![Sql(device), Sql(kind)])?;
+    match rows.next()? {
+        Some(row) => Ok(Some(((row.get(0)?, row.get(1)?), read::body(row.get_ref(2)?)?))),
+        None => Ok(None),
+    }
+}
+
+/// A payment comes, or goes again: `change` is what happens to the sums, `by` to their number.
+fn pay(
+    transaction: &Transaction<'_>,
+    customer: Address,
+    by: i64,
+    change: fn(Total, Amount) -> Result<Total, StoreError>,
+    amount: Amount,
+    burned: Amount,
+) -> Result<(), StoreError> {
+    add_customer(transaction, customer)?;
+    let (paid, before): (Sql<Total>, Sql<Total>) = transaction
+        .prepare_cached("SELECT paid, burned FROM customers WHERE address = ?1")?
+        .query_row([Sql(customer)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    transaction
+        .prepare_cached(
+            "UPDATE customers SET paid = ?2, burned = ?3, payments = payments + ?4 WHERE address = ?1",
+        )?
+        .execute(params![Sql(customer), Sql(change(paid.0, amount)?), Sql(change(before.0, burned)?), by])?;
+    Ok(())
+}
+
+fn add_customer(transaction: &Transaction<'_>, customer: Address) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO customers (address, paid, burned, payments, spent, spent_burned, epochs)
+             VALUES (?1, ?2, ?2, 0, ?2, ?2, 0) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![Sql(customer), Sql(Total::default())])?;
+    Ok(())
+}
+
+fn add_epoch(transaction: &Transaction<'_>, facts: &EpochFacts) -> Result<(), StoreError> {
+    let known = transaction
+        .prepare_cached("SELECT bundle FROM epochs WHERE epoch = ?1")?
+        .query_row([Sql(facts.epoch)], |row| Ok(row.get::<_, Sql<Digest>>(0)?.0))
+        .optional()?;
+    match known {
+        Some(bundle) if bundle == facts.bundle => return Ok(()),
+        Some(bundle) => {
+            return Err(StoreError::Conflict {
+                what: format!("the bundle of epoch {}", facts.epoch),
+                expected: bundle.to_string(),
+                found: facts.bundle.to_string(),
+            });
+        }
+        None => {}
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO epochs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )?
+        .execute(params![
+            Sql(facts.epoch),
+            Sql(facts.bundle),
+            Sql(facts.root),
+            Sql(facts.pool),
+            Sql(facts.paid),
+            Sql(facts.dust),
+            Sql(facts.burned),
+            Sql(facts.minted),
+            facts.units.kind.as_str(),
+            Sql(facts.units.quantity),
+            Sql(facts.opened),
+            Sql(facts.closed),
+            Sql(facts.verdicts.accept),
+            Sql(facts.verdicts.reject),
+            Sql(facts.verdicts.inconclusive),
+        ])?;
+    for row in &facts.devices {
+        add_earning(transaction, facts.epoch, row)?;
+    }
+    for row in &facts.customers {
+        spend(transaction, row)?;
+    }
+    for row in &facts.refusals {
+        let device: &[u8] = row.device.as_ref().map_or(&[], |device| device.0.as_bytes());
+        transaction.prepare_cached("INSERT INTO refusals VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+            Sql(facts.epoch),
+            device,
+            row.reason.as_str(),
+            Sql(row.count)
+        ])?;
+    }
+    Ok(())
+}
+
+fn add_earning(transaction: &Transaction<'_>, epoch: Epoch, row: &DeviceEpoch) -> Result<(), StoreError> {
+    add_device(transaction, row.device)?;
+    transaction.prepare_cached("INSERT INTO earnings VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
+        Sql(row.device),
+        Sql(epoch),
+        Sql(row.owner),
+        row.units.kind.as_str(),
+        Sql(row.units.quantity),
+        Sql(row.earned),
+    ])?;
+    transaction.prepare_cached("INSERT INTO verdicts VALUES (?1, ?2, ?3)")?.execute(params![
+        Sql(row.device),
+        Sql(epoch),
+        cbor::to_vec(&cleaned(&row.verdict))
+    ])?;
+    let earned: Sql<Total> = transaction
+        .prepare_cached("SELECT earned FROM devices WHERE device = ?1")?
+        .query_row([Sql(row.device)], |found| found.get(0))?;
+    transaction
+        .prepare_cached("UPDATE devices SET earned = ?2 WHERE device = ?1")?
+        .execute(params![Sql(row.device), Sql(earned.0.plus(row.earned)?)])?;
+    transaction
+        .prepare_cached(
+            "UPDATE devices SET epoch_owner = ?2, last_epoch = ?3, last_outcome = ?4
+             WHERE device = ?1 AND (last_epoch IS NULL OR last_epoch < ?3)",
+        )?
+        .execute(params![Sql(row.device), Sql(row.owner), Sql(epoch), Sql(row.verdict.outcome)])?;
+    Ok(())
+}
+
+/// Findings may quote a device: their texts are cleaned before they are kept.
+fn cleaned(verdict: &Verdict) -> Verdict {
+    let findings = verdict.findings.iter().map(|finding| Finding {
+        observed: clean(&finding.observed),
+        limit: clean(&finding.limit),
+        ..finding.clone()
+    });
+    Verdict { findings: findings.collect(), ..verdict.clone() }
+}
+
+fn spend(transaction: &Transaction<'_>, row: &CustomerEpoch) -> Result<(), StoreError> {
+    add_customer(transaction, row.address)?;
+    let (spent, burned): (Sql<Total>, Sql<Total>) = transaction
+        .prepare_cached("SELECT spent, spent_burned FROM customers WHERE address = ?1")?
+        .query_row([Sql(row.address)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    transaction
+        .prepare_cached(
+            "UPDATE customers SET spent = ?2, spent_burned = ?3, epochs = epochs + 1 WHERE address = ?1",
+        )?
+        .execute(params![Sql(row.address), Sql(spent.0.plus(row.spent)?), Sql(burned.0.plus(row.burned)?)])?;
+    Ok(())
+}
+
+fn add_claim(transaction: &Transaction<'_>, claim: &ClaimFacts) -> Result<(), StoreError> {
+    let ClaimFacts { epoch, account, amount, proof } = claim;
+    let added = transaction
+        .prepare_cached("INSERT INTO claims VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+        .execute(params![Sql(*account), Sql(*epoch), Sql(*amount), Sql(proof.clone())])?;
+    if added == 1 {
+        return Ok(());
+    }
+    let (stored, path): (Sql<Amount>, Sql<Vec<B256>>) = transaction
+        .prepare_cached("SELECT amount, proof FROM claims WHERE account = ?1 AND epoch = ?2")?
+        .query_row(params![Sql(*account), Sql(*epoch)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if stored.0 == *amount && path.0 == *proof {
+        return Ok(());
+    }
+    Err(StoreError::Conflict {
+        what: format!("the claim of {account} in epoch {epoch}"),
+        expected: stored.0.to_string(),
+        found: amount.to_string(),
+    })
+}
+
+fn add_report(transaction: &Transaction<'_>, report: &ReportFacts) -> Result<(), StoreError> {
+    if report.count == 0 {
+        return Ok(());
+    }
+    add_device(transaction, report.device)?;
+    transaction
+        .prepare_cached(
+            "UPDATE devices SET reports = ?2, last_report = ?3 WHERE device = ?1 AND reports < ?2",
+        )?
+        .execute(params![Sql(report.device), Sql(report.count), Sql(report.last)])?;
+    Ok(())
+}

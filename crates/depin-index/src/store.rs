@@ -1,0 +1,300 @@
+//! The store: rows and cursor, written together.
+
+use std::{error::Error, fmt::Debug};
+
+use async_trait::async_trait;
+use depin_core::{Address, DeviceId, Digest, Epoch, Text};
+
+use crate::{
+    Batch, BlockRef, ClaimRow, Cursor, CustomerRow, DeviceRow, DeviceStatus, EarningRow, EpochRow, EventKind,
+    EventRow, Limit, OwnerRow, Page, RefusalRow, VerdictRow,
+};
+
+/// The answer to `$query`, which must be of the variant `$variant`.
+macro_rules! ask {
+    ($store:ident, $query:expr, $variant:ident) => {
+        match $store.read($query).await? {
+            Answer::$variant(answer) => Ok(answer),
+            _ => Err(StoreError::Answer { expected: stringify!($variant) }),
+        }
+    };
+}
+
+/// Where rows are kept.
+///
+/// Rows have natural keys, so storing what is already there changes nothing; the same key with other contents is refused, never overwritten.
+/// Third parties implement the four required methods and run the suite behind the feature `conformance`.
+#[async_trait]
+pub trait Store: Send + Sync + Debug {
+    /// Stores `batch`, and that everything up to `cursor` is in: both or neither. Storing a batch again changes nothing.
+    ///
+    /// Each part of the cursor only moves forward; a smaller one leaves it where it is.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was changed then.
+    async fn apply(&self, batch: Batch, cursor: Cursor) -> Result<(), StoreError>;
+
+    /// How far the store has read.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn cursor(&self) -> Result<Cursor, StoreError>;
+
+    /// Forgets every event above the block `to` and all that was derived from it, and moves the cursor back to `to`.
+    /// What came from the journal stays. A cursor that is not above `to` stays too.
+    ///
+    /// # Errors
+    /// [`StoreError::Reorganised`] when the store knows another block of that number: rewind further.
+    async fn rewind(&self, to: BlockRef) -> Result<(), StoreError>;
+
+    /// Answers one question from one consistent state. The typed methods below ask and unwrap.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn read(&self, query: Query) -> Result<Answer, StoreError>;
+
+    /// Closed epochs, newest first.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn epochs(&self, page: Seek<Epoch>) -> Result<Page<EpochRow>, StoreError> {
+        ask!(self, Query::Epochs(page), Epochs)
+    }
+
+    /// One closed epoch.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn epoch(&self, epoch: Epoch) -> Result<Option<EpochRow>, StoreError> {
+        ask!(self, Query::Epoch(epoch), Epoch)
+    }
+
+    /// Devices by did:key, ascending bytewise.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn devices(
+        &self,
+        filter: DeviceFilter,
+        page: Seek<DeviceId>,
+    ) -> Result<Page<DeviceRow>, StoreError> {
+        ask!(self, Query::Devices(filter, page), Devices)
+    }
+
+    /// One device.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn device(&self, device: DeviceId) -> Result<Option<DeviceRow>, StoreError> {
+        ask!(self, Query::Device(device), Device)
+    }
+
+    /// What a device earned, newest epoch first.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn earnings(&self, device: DeviceId, page: Seek<Epoch>) -> Result<Page<EarningRow>, StoreError> {
+        ask!(self, Query::Earnings(device, page), Earnings)
+    }
+
+    /// How a device was judged, newest epoch first.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn verdicts(&self, device: DeviceId, page: Seek<Epoch>) -> Result<Page<VerdictRow>, StoreError> {
+        ask!(self, Query::Verdicts(device, page), Verdicts)
+    }
+
+    /// An owner with its devices, by did:key ascending bytewise. Unknown owners own nothing.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn owner(&self, owner: Address, page: Seek<DeviceId>) -> Result<OwnerRow, StoreError> {
+        ask!(self, Query::Owner(owner, page), Owner)
+    }
+
+    /// The payouts of an account, newest epoch first.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn claims(&self, account: Address, page: Seek<Epoch>) -> Result<Page<ClaimRow>, StoreError> {
+        ask!(self, Query::Claims(account, page), Claims)
+    }
+
+    /// Customers by address, ascending.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn customers(&self, page: Seek<Address>) -> Result<Page<CustomerRow>, StoreError> {
+        ask!(self, Query::Customers(page), Customers)
+    }
+
+    /// Events, all or of one type, newest first.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn events(
+        &self,
+        kind: Option<EventKind>,
+        page: Seek<(u64, u64)>,
+    ) -> Result<Page<EventRow>, StoreError> {
+        ask!(self, Query::Events(kind, page), Events)
+    }
+
+    /// Refusals, newest epoch first; within an epoch by device and reason, descending.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn refusals(
+        &self,
+        page: Seek<(Epoch, Option<DeviceId>, Text)>,
+    ) -> Result<Page<RefusalRow>, StoreError> {
+        ask!(self, Query::Refusals(page), Refusals)
+    }
+}
+
+/// Where in a list to begin, and how many rows to return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seek<K> {
+    /// Rows after this one; from the beginning without.
+    pub after: Option<K>,
+    /// At most so many.
+    pub limit: Limit,
+}
+
+impl<K> Default for Seek<K> {
+    fn default() -> Self {
+        Self { after: None, limit: Limit::default() }
+    }
+}
+
+/// Which devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceFilter {
+    /// Of this status.
+    pub status: Option<DeviceStatus>,
+    /// Whose did:key begins with this.
+    pub prefix: Option<String>,
+}
+
+/// A question to a store. The methods of [`Store`] of the same names say what the answers are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is documented as a method of `Store`")]
+pub enum Query {
+    Epochs(Seek<Epoch>),
+    Epoch(Epoch),
+    Devices(DeviceFilter, Seek<DeviceId>),
+    Device(DeviceId),
+    Earnings(DeviceId, Seek<Epoch>),
+    Verdicts(DeviceId, Seek<Epoch>),
+    Owner(Address, Seek<DeviceId>),
+    Claims(Address, Seek<Epoch>),
+    Customers(Seek<Address>),
+    Events(Option<EventKind>, Seek<(u64, u64)>),
+    Refusals(Seek<(Epoch, Option<DeviceId>, Text)>),
+}
+
+/// The answer to the [`Query`] of the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is documented as a method of `Store`")]
+pub enum Answer {
+    Epochs(Page<EpochRow>),
+    Epoch(Option<EpochRow>),
+    Devices(Page<DeviceRow>),
+    Device(Option<DeviceRow>),
+    Earnings(Page<EarningRow>),
+    Verdicts(Page<VerdictRow>),
+    Owner(OwnerRow),
+    Claims(Page<ClaimRow>),
+    Customers(Page<CustomerRow>),
+    Events(Page<EventRow>),
+    Refusals(Page<RefusalRow>),
+}
+
+/// Why a store could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The same key with other contents: two histories, or a store of another one.
+    #[error(
+        "{what} is stored as {expected} and came again as {found}; delete the index and let it be rebuilt"
+    )]
+    Conflict {
+        /// The key.
+        what: String,
+        /// What is stored.
+        expected: String,
+        /// What came.
+        found: String,
+    },
+    /// Another block of a known number.
+    #[error(
+        "block {block} is stored with hash {expected} and came with {found}; rewind below it, then apply again"
+    )]
+    Reorganised {
+        /// Its number.
+        block: u64,
+        /// The hash that is stored.
+        expected: Digest,
+        /// The hash that came.
+        found: Digest,
+    },
+    /// A number that no database holds.
+    #[error("{what} is {found}, above what can be indexed; look at where it came from")]
+    OutOfRange {
+        /// What it counts.
+        what: &'static str,
+        /// Its value.
+        found: u64,
+    },
+    /// The same key twice in one epoch.
+    #[error("epoch {epoch} names the {what} {key} twice; merge them before indexing")]
+    Twice {
+        /// What is named.
+        what: &'static str,
+        /// The epoch.
+        epoch: Epoch,
+        /// Its key.
+        key: String,
+    },
+    /// A verdict that belongs to another device or epoch.
+    #[error("a verdict on {found} came for {expected}; index each verdict with its own device and epoch")]
+    Foreign {
+        /// The device or epoch it came for.
+        expected: String,
+        /// The device or epoch it is on.
+        found: String,
+    },
+    /// An event type this crate does not know.
+    #[error("the event {found} is of an unknown type; update depin-index together with depin-core")]
+    UnknownEvent {
+        /// The event.
+        found: String,
+    },
+    /// A sum outside 0 to 2^256 - 1.
+    #[error("a sum left the range of 0 to 2^256 - 1; delete the index and let it be rebuilt")]
+    Sum,
+    /// A row that cannot be read back.
+    #[error("the stored {what} cannot be read ({detail}); delete the index and let it be rebuilt")]
+    Corrupt {
+        /// What it is.
+        what: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Somebody else holds the store, or too many wait for it.
+    #[error("the index is busy; try again in a moment, and see that only one node writes to it")]
+    Busy,
+    /// The store was shut down.
+    #[error("the index is closed; open it again")]
+    Closed,
+    /// The store answered another question.
+    #[error("the store gave no answer of type {expected}; run the conformance suite against it")]
+    Answer {
+        /// The answer expected.
+        expected: &'static str,
+    },
+    /// Whatever lies behind the store failed.
+    #[error("the index failed; see the cause, then try again")]
+    Backend(#[source] Box<dyn Error + Send + Sync>),
+}
