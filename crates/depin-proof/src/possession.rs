@@ -21,7 +21,7 @@ pub use challenge::{Challenge, Opening};
 pub use judge::{AnswerRefusal, Possession};
 pub use params::{PossessionParams, samples_needed};
 pub use pieces::{MAX_PIECES, PieceSet, PieceSetError};
-pub use prove::{ProveError, prove};
+pub use prove::{ProveError, guess, prove};
 
 /// Kind of the report that names all pieces a device keeps; its body is a [`PieceSet`].
 pub const SET_KIND: &str = "storage.set";

@@ -23,6 +23,16 @@ pub trait Verifier: Send + Sync {
     }
 }
 
+impl<V: Verifier + ?Sized> Verifier for Box<V> {
+    fn judge(&self, case: &Case<'_>) -> Judgement {
+        (**self).judge(case)
+    }
+
+    fn params(&self) -> Vec<u8> {
+        (**self).params()
+    }
+}
+
 /// All that a verifier may know.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {

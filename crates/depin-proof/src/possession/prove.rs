@@ -52,7 +52,30 @@ pub enum ProveError {
 /// as a whole.
 pub fn prove<R: Read>(
     challenge: &Challenge,
+    open: impl FnMut(&Piece) -> io::Result<R>,
+) -> Result<Answer, ProveError> {
+    answer_with(challenge, open, |piece, found| match found == piece {
+        true => Ok(()),
+        false => Err(ProveError::Changed { piece, found }),
+    })
+}
+
+/// Answers `challenge` from whatever bytes are there, as a provider would that lost some and tries its luck: well-formed, and wrong if a leaf that
+/// was asked for is among the lost. For simulations of cheating.
+///
+/// # Errors
+/// [`ProveError`] when the bytes cannot be read.
+pub fn guess<R: Read>(
+    challenge: &Challenge,
+    open: impl FnMut(&Piece) -> io::Result<R>,
+) -> Result<Answer, ProveError> {
+    answer_with(challenge, open, |_, _| Ok(()))
+}
+
+fn answer_with<R: Read>(
+    challenge: &Challenge,
     mut open: impl FnMut(&Piece) -> io::Result<R>,
+    check: impl Fn(Piece, Piece) -> Result<(), ProveError>,
 ) -> Result<Answer, ProveError> {
     let mut answer = Answer {
         epoch: challenge.epoch(),
@@ -64,14 +87,15 @@ pub fn prove<R: Read>(
     for opening in challenge.openings() {
         let piece = opening.piece;
         let capture = open(&piece).map_err(|source| ProveError::Read { piece, source });
-        let capture = read(opening, capture?)?;
+        let (found, capture) = read(opening, capture?)?;
+        check(piece, found)?;
         answer.leaves.extend(capture.leaves.found);
         answer.siblings.extend(capture.levels.into_iter().flat_map(|level| level.found));
     }
     Ok(answer)
 }
 
-fn read(opening: &Opening, reader: impl Read) -> Result<Capture, ProveError> {
+fn read(opening: &Opening, reader: impl Read) -> Result<(Piece, Capture), ProveError> {
     let piece = opening.piece;
     let mut tree = Tree::new(Capture::new(opening));
     // One byte more than the piece has shows that a file has grown.
@@ -85,11 +109,7 @@ fn read(opening: &Opening, reader: impl Read) -> Result<Capture, ProveError> {
             Err(source) => return Err(ProveError::Read { piece, source }),
         }
     }
-    match tree.finish() {
-        Ok((found, capture)) if found == piece => Ok(capture),
-        Ok((found, _)) => Err(ProveError::Changed { piece, found }),
-        Err(source) => Err(ProveError::Gone { piece, source }),
-    }
+    tree.finish().map_err(|source| ProveError::Gone { piece, source })
 }
 
 /// Keeps the nodes an answer needs as they come by.
