@@ -1,1 +1,69 @@
-fn main() {}
+//! What accepting a report costs beside the signature check that nothing can spare.
+#![allow(missing_docs)] // `criterion_main` makes `main`
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::float_arithmetic)] // a bench prints a ratio
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use depin_core::{Address, KeyType, Timestamp};
+use depin_identity::{Domain, Envelope, ReplayMarks, Report, SoftwareKey};
+
+fn envelope(c: &mut Criterion) {
+    let network = Domain { chain_id: 84532, contract: Address::repeat_byte(0x11) }.network();
+    let key = SoftwareKey::from_seed([7; 32]);
+    assert_eq!(key.public().typed().key_type(), KeyType::Ed25519);
+    let report = Report {
+        kind: "storage.set".into(),
+        time: Timestamp(1_700_000_000_000),
+        boot: 3,
+        sequence: 300,
+        body: vec![0x5a; 39],
+        commitments: Vec::new(),
+    };
+    let bytes = report.sign_with(&key, network).unwrap();
+    let raw = ed25519_dalek::SigningKey::from_bytes(&key.to_seed());
+    let message = vec![0x5a; bytes.len()];
+    let signature = ed25519_dalek::Signer::sign(&raw, &message);
+    let raw = raw.verifying_key();
+
+    let strict = || raw.verify_strict(black_box(&message), black_box(&signature)).unwrap();
+    let accept = || {
+        let verified = Envelope::parse(black_box(&bytes)).unwrap().verify(key.public(), network).unwrap();
+        let mut marks = ReplayMarks::default();
+        marks.admit(verified.boot, verified.sequence).unwrap();
+        verified
+    };
+
+    let mut group = c.benchmark_group("envelope");
+    group.bench_function("raw verify_strict", |b| b.iter(strict));
+    group.bench_function("parse only", |b| b.iter(|| Envelope::parse(black_box(&bytes)).unwrap()));
+    group.bench_function("parse, verify, read, mark", |b| b.iter(accept));
+    group.finish();
+
+    // One after the other in small turns, so that both see the same machine.
+    let (mut raw_time, mut whole_time) = (Duration::MAX, Duration::MAX);
+    for _ in 0..40 {
+        raw_time = raw_time.min(time(strict));
+        whole_time = whole_time.min(time(accept));
+    }
+    let ratio = raw_time.as_secs_f64() / whole_time.as_secs_f64();
+    println!(
+        "end to end / raw verify_strict: {ratio:.3} of its throughput ({} bytes an envelope; goal 0.9)",
+        bytes.len()
+    );
+}
+
+/// The time of 500 calls.
+fn time<T>(mut call: impl FnMut() -> T) -> Duration {
+    let start = Instant::now();
+    for _ in 0..500 {
+        black_box(call());
+    }
+    start.elapsed()
+}
+
+criterion_group!(benches, envelope);
+criterion_main!(benches);

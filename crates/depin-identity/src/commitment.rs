@@ -154,7 +154,10 @@ mod tests {
     #[test]
     fn a_known_answer() {
         // Python's hashlib over the definition.
-        assert_eq!(opening().commit(network()).unwrap().digest.to_string(), "KNOWN_COMMITMENT");
+        assert_eq!(
+            opening().commit(network()).unwrap().digest.to_string(),
+            "0xaaeec7da7df388d1e80b01b70f48b3cbca2f2b8baf5f3f583f1262d2f2c9ac40"
+        );
     }
 
     #[test]

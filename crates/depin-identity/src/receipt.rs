@@ -15,11 +15,14 @@ use crate::{
 };
 
 /// Size and root of a journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
 pub struct Head {
     /// Number of entries.
+    #[n(0)]
     pub size: u64,
     /// Root of the Merkle tree over them (RFC 9162, 2.1.1).
+    #[n(1)]
     pub root: Digest,
 }
 

@@ -178,3 +178,40 @@ fn assemble(protected: &[u8], payload: &[u8], signature: &Signature) -> Vec<u8> 
 
 /// Writing to a `Vec` cannot fail: its error type is `Infallible`.
 type Written = Result<(), minicbor::encode::Error<Infallible>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use depin_core::TypedKey;
+
+    #[test]
+    fn what_is_signed_is_the_sig_structure_of_the_cose_examples() {
+        let Some(file) = depin_vectors::file("identity/cose-wg/eddsa-examples/eddsa-sig-01.json") else {
+            return;
+        };
+        let example: serde_json::Value = serde_json::from_slice(&file).unwrap();
+        let bytes = |value: &serde_json::Value| hex::decode(value.as_str().unwrap()).unwrap();
+        let message = bytes(&example["output"]["cbor"]);
+        let read: coset::CoseSign1 = coset::TaggedCborSerializable::from_tagged_slice(&message).unwrap();
+        let protected = read.protected.original_data.unwrap();
+        let signed = to_be_signed(&protected, b"", b"This is the content.");
+        assert_eq!(signed, bytes(&example["intermediates"]["ToBeSign_hex"]));
+        let key = bytes(&example["input"]["sign0"]["key"]["x_hex"]).try_into().unwrap();
+        let key = PublicKey::new(TypedKey::ed25519(&key)).unwrap();
+        key.verify(&signed, &Signature(read.signature.try_into().unwrap())).unwrap();
+    }
+
+    #[test]
+    fn a_cose_example_verifies_once_it_is_put_into_our_profile() {
+        let Some(file) = depin_vectors::file("identity/cose-wg/eddsa-examples/eddsa-sig-01.json") else {
+            return;
+        };
+        let example: serde_json::Value = serde_json::from_slice(&file).unwrap();
+        let seed = hex::decode(example["input"]["sign0"]["key"]["d_hex"].as_str().unwrap()).unwrap();
+        let key = SoftwareKey::from_seed(seed.try_into().unwrap());
+        assert_eq!(hex::encode(key.public().typed().key()), example["input"]["sign0"]["key"]["x_hex"]);
+        let context = Context { kind: "", network: NetworkId::new(1, [0; 20].into()) };
+        let message = sign_with(&key, context, b"This is the content.");
+        Sign1::parse(&message, 1024).unwrap().verify(key.public(), context).unwrap();
+    }
+}

@@ -222,6 +222,14 @@ impl Registry {
         if format != SNAPSHOT {
             return Err(SnapshotError::Format { found: format, expected: SNAPSHOT });
         }
+        Self::from_records(domain, records)
+    }
+
+    /// The registry that holds `records`, which ascend by device.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when a record could not have come about, or the order is another.
+    pub fn from_records(domain: Domain, records: Vec<DeviceRecord>) -> Result<Self, SnapshotError> {
         let mut registry = Self::new(domain);
         let mut last = None;
         for record in records {
@@ -315,4 +323,29 @@ fn check_transfer(record: &DeviceRecord, binding: &Binding) -> Result<(), Regist
         return Err(RegistryError::Owner { found: binding.owner, expected: record.owner });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SoftwareKey;
+
+    /// Two keys with one key id take 2^64 work to find, so the first is entered under the second's.
+    #[test]
+    fn a_taken_key_id_is_refused() {
+        let (holder, late) = (SoftwareKey::from_seed([1; 32]), SoftwareKey::from_seed([2; 32]));
+        let domain = Domain { chain_id: 1, contract: Address::repeat_byte(1) };
+        let mut registry = Registry::new(domain);
+        let known = KnownKey { device: DeviceId(holder.public().typed()), key: *holder.public(), epoch: 0 };
+        registry.keys.insert(late.public().id(), known);
+        let before = registry.clone();
+        let device = DeviceId(late.public().typed());
+        let owner = Address::repeat_byte(7);
+        let binding = Binding { action: Action::Register, device, owner, domain, nonce: 0, deadline: 0 };
+        let proof = late.signature(&binding.device_proof_message()).0.to_vec();
+        let event = ChainEvent::DeviceRegistered { device, owner, nonce: 0, deadline: 0, proof };
+        let taken = RegistryError::KeyIdTaken { key_id: late.public().id(), holder: known.device };
+        assert_eq!(registry.apply(&event), Err(taken));
+        assert_eq!(registry, before);
+    }
 }

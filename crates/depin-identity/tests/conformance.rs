@@ -1,0 +1,176 @@
+//! The conformance suites pass for what is right and fail, with the rule's name, for what is broken on purpose.
+#![cfg(feature = "conformance")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)] // tests fail by panicking
+#![allow(missing_docs)]
+
+mod common;
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use common::{NOW, domain, key};
+use depin_core::{DeviceId, KeyId, KeyType, TypedKey};
+use depin_identity::{
+    AcceptedBinding, Action, DeviceRecord, DeviceRegistry, DeviceSigner, Domain, MemoryRegistry, ReadError,
+    Registry, SignError, Signature, SubmitError,
+    conformance::{RegistryRules, Violation, device_signer},
+};
+
+fn judge(registry: &dyn DeviceRegistry) -> Result<(), Violation> {
+    pollster::block_on(RegistryRules::new(registry, [1; 32], NOW).all())
+}
+
+fn memory() -> MemoryRegistry {
+    MemoryRegistry::new(Registry::new(domain()))
+}
+
+#[test]
+fn the_registry_in_memory_conforms_also_when_it_goes_on_from_a_snapshot() {
+    let registry = memory();
+    judge(&registry).unwrap();
+    let bytes = registry.state().to_snapshot();
+    assert!(registry.state().devices().len() >= 6);
+    let again = MemoryRegistry::new(Registry::from_snapshot(&bytes).unwrap());
+    // The same devices are there now; others make the rules hold again.
+    assert!(judge(&again).is_err());
+    pollster::block_on(RegistryRules::new(&again, [2; 32], NOW).all()).unwrap();
+}
+
+/// What is broken in [`Broken`].
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    ForgetsKeys,
+    IgnoresNonces,
+    IgnoresDomains,
+    IgnoresOwners,
+    Resurrects,
+    ShowsNothing,
+    LosesOwnershipEpochs,
+    IsDown,
+}
+
+/// A registry that writes down whatever it is told, but for what `fault` breaks checks it by a right one.
+struct Broken {
+    right: MemoryRegistry,
+    wrong: Mutex<Vec<DeviceRecord>>,
+    fault: Fault,
+}
+
+impl Broken {
+    fn new(fault: Fault) -> Self {
+        Self { right: memory(), wrong: Mutex::new(Vec::new()), fault }
+    }
+
+    fn force(&self, binding: &AcceptedBinding, record: Option<DeviceRecord>) {
+        let binding = binding.binding();
+        let mut record = record.unwrap_or_else(|| DeviceRecord::registered(binding.device, binding.owner));
+        match binding.action {
+            Action::Register => record.active = true,
+            Action::Transfer { new_owner } => record.owner = new_owner,
+            Action::Deactivate => record.active = false,
+        }
+        self.wrong.lock().unwrap().push(record);
+    }
+}
+
+#[async_trait]
+impl DeviceRegistry for Broken {
+    fn domain(&self) -> Domain {
+        domain()
+    }
+
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, ReadError> {
+        let wrong = self.wrong.lock().unwrap().iter().rfind(|record| record.device == *device).cloned();
+        let record = self.right.device(device).await?;
+        Ok(match self.fault {
+            Fault::ShowsNothing => None,
+            Fault::LosesOwnershipEpochs => record.map(|record| DeviceRecord { ownership_epoch: 0, ..record }),
+            _ => wrong.or(record),
+        })
+    }
+
+    async fn by_key(&self, id: &KeyId) -> Result<Option<DeviceRecord>, ReadError> {
+        match self.fault {
+            Fault::ForgetsKeys => Ok(None),
+            _ => self.right.by_key(id).await,
+        }
+    }
+
+    async fn submit(&self, binding: &AcceptedBinding) -> Result<(), SubmitError> {
+        use depin_identity::RegistryError::{Deactivated, Known, Nonce, Owner};
+        let record = self.device(&binding.binding().device).await.unwrap();
+        match (self.fault, self.right.submit(binding).await) {
+            (Fault::IsDown, _) => Err(SubmitError::Unavailable { reason: "no route".to_owned() }),
+            (Fault::IgnoresNonces, Err(SubmitError::Refused(Nonce { .. })))
+            | (Fault::IgnoresDomains, Err(SubmitError::Domain { .. })) => {
+                self.force(binding, record);
+                Ok(())
+            }
+            (Fault::IgnoresOwners, Err(SubmitError::Refused(Owner { .. })))
+                if record.as_ref().is_some_and(|record| record.next_nonce == binding.binding().nonce) =>
+            {
+                self.force(binding, record);
+                Ok(())
+            }
+            (Fault::Resurrects, Err(SubmitError::Refused(Known { .. } | Deactivated { .. })))
+                if record.as_ref().is_some_and(|record| !record.active) =>
+            {
+                self.force(binding, record);
+                Ok(())
+            }
+            (_, result) => result,
+        }
+    }
+}
+
+#[test]
+fn every_broken_registry_is_caught_by_the_rule_it_breaks() {
+    for (fault, rule) in [
+        (Fault::ForgetsKeys, "a_registration_shows"),
+        (Fault::ShowsNothing, "a_registration_shows"),
+        (Fault::IgnoresDomains, "another_domain_is_refused"),
+        (Fault::LosesOwnershipEpochs, "a_transfer_shows"),
+        (Fault::IgnoresNonces, "a_nonce_serves_once"),
+        (Fault::IgnoresOwners, "only_the_owner_disposes"),
+        (Fault::Resurrects, "deactivation_is_for_ever"),
+        // A registry that is down has not refused anything.
+        (Fault::IsDown, "unknown_devices_are_absent"),
+    ] {
+        let violation = judge(&Broken::new(fault)).expect_err(rule);
+        assert_eq!(violation.rule, rule, "{fault:?}: {violation}");
+    }
+}
+
+/// Signs something else, or with another key than it names.
+struct BadSigner {
+    names: TypedKey,
+    signs: Sign,
+}
+
+type Sign = fn(&[u8]) -> Result<Signature, SignError>;
+
+#[async_trait]
+impl DeviceSigner for BadSigner {
+    fn public_key(&self) -> TypedKey {
+        self.names
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
+        (self.signs)(message)
+    }
+}
+
+#[test]
+fn the_software_key_conforms_and_broken_signers_do_not() {
+    pollster::block_on(device_signer(&key())).unwrap();
+    let p256 = TypedKey::new(KeyType::P256, &[2; 33]).unwrap();
+    let right = |message: &[u8]| Ok(key().signature(message));
+    let cut = |message: &[u8]| Ok(key().signature(&message[..message.len().min(64)]));
+    let down = |_: &[u8]| Err(SignError::Unavailable { reason: "locked".to_owned() });
+    let other = depin_identity::SoftwareKey::from_seed([9; 32]).public_key();
+    let mine = key().public_key();
+    let broken: [(TypedKey, Sign); 4] = [(p256, right), (other, right), (mine, cut), (mine, down)];
+    for (names, signs) in broken {
+        assert!(pollster::block_on(device_signer(&BadSigner { names, signs })).is_err());
+    }
+}
