@@ -738,7 +738,6 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
 
     function _nextRound(Epoch storage e) private {
         e.status = Status.Awaiting;
-        e.tied = false;
         e.round++;
         e.openedAt = 0;
         e.contestedAt = 0;
@@ -768,7 +767,7 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
         uint256 from = paused() ? pausedUntil : block.timestamp;
         uint256 weight = entry.weight + amount * (_deadline(e.contestedAt, evidencePeriod) - from);
         entry.weight = weight;
-        if (id == e.leading || weight > e.leadingWeight) {
+        if (weight > e.leadingWeight) {
             e.leading = id;
             e.leadingWeight = weight;
             e.tied = false;
@@ -782,8 +781,7 @@ contract RewardDistributor is AccessControl, ReentrancyGuardTransient {
     }
 
     function _inRound(Epoch storage e, Entry storage entry) private view returns (bool) {
-        return (e.status == Status.Open || e.status == Status.Contested) && entry.proposer != address(0)
-            && entry.round == e.round;
+        return entry.proposer != address(0) && entry.round == e.round;
     }
 
     function _startedEpoch(uint256 epoch) private view returns (Epoch storage) {

@@ -186,6 +186,19 @@ contract BondsTest is DistributorBase {
         distributor.withdraw(honest);
     }
 
+    function test_EachChallengeIsSettledOnce() public {
+        (bytes32 id, bytes32 rival) = rivals();
+        challenge(watcher, 0, rival);
+        challenge(griefer, 0, id);
+        rule(id);
+        collect(watcher, 0, rival);
+        collect(griefer, 0, id);
+        vm.expectRevert(nothingToSettle(rival, watcher));
+        distributor.settleBond(0, 0, rival, watcher);
+        vm.expectRevert(nothingToSettle(id, griefer));
+        distributor.settleBond(0, 0, id, griefer);
+    }
+
     function test_ABondOfOneEpochIsNotSettledUnderAnother() public {
         settleEpoch(0, good());
         pay(4_000e18);

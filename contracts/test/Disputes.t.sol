@@ -430,6 +430,20 @@ contract DisputesTest is DistributorBase {
         claimOne(0, provider, 600e18);
     }
 
+    function test_AfterATieTheCountStartsAnew() public {
+        reachLastRound(0);
+        propose(honest, 0, good());
+        propose(griefer, 0, bad(0));
+        skip(E);
+        distributor.timeout(0);
+        bytes32 id = propose(honest, 0, good());
+        challenge(griefer, 0, id);
+        vm.assertTrue(distributor.epochState(0).lastRound);
+        skip(E);
+        distributor.timeout(0);
+        vm.assertEq(distributor.finalRoot(0), good().root);
+    }
+
     function test_ATieCanBeBrokenUntilTheEnd() public {
         reachLastRound(0);
         bytes32 id = propose(honest, 0, good());

@@ -393,6 +393,9 @@ contract InvariantsTest is DistributorBase {
         for (uint256 i = 0; i < 4; ++i) {
             for (uint256 k = 0; k < handler.seenCount(); ++k) {
                 handler.settleIt(k, handler.actors(i));
+                uint256 settled = handler.done("settle");
+                handler.settleIt(k, handler.actors(i));
+                vm.assertEq(handler.done("settle"), settled, "settled twice");
             }
         }
         for (uint256 i = 0; i < 4; ++i) {
