@@ -63,7 +63,7 @@ pub fn commit(bytes: &[u8]) -> Result<Piece, PieceError> {
     committer.finish()
 }
 
-/// Commits to bytes that arrive in chunks of any size, with less than 2 KiB of memory. `std::io::copy` writes into it.
+/// Commits to bytes that arrive in chunks of any size, with less than 8 KiB of memory. `std::io::copy` writes into it.
 #[derive(Clone, Default)]
 pub struct Committer(Tree<()>);
 

@@ -12,6 +12,9 @@ pub(crate) type Node = [u8; 32];
 /// 127 bytes make four leaves.
 const QUAD: usize = 127;
 
+/// Quads hashed at a time.
+const BATCH: usize = 32;
+
 /// Levels from the leaves to the root of the four leaves that 127 bytes make.
 const QUAD_LEVEL: u32 = 2;
 
@@ -46,11 +49,15 @@ pub(crate) fn zero_subtree(height: u32) -> Node {
 
 /// The parent of two nodes.
 pub(crate) fn join(left: &Node, right: &Node) -> Node {
+    hash(side_by_side(left, right))
+}
+
+fn side_by_side(left: &Node, right: &Node) -> [u8; 64] {
     let mut block = [0; 64];
     let (first, second) = block.split_at_mut(32);
     first.copy_from_slice(left);
     second.copy_from_slice(right);
-    hash(block)
+    block
 }
 
 /// SHA-256 of 64 bytes, without the two top bits. Straight to the compression function, because the buffering of a general hasher costs a
@@ -81,8 +88,8 @@ impl Observe for () {
 /// A tree that grows by bytes. Keeps one node per level.
 #[derive(Clone)]
 pub(crate) struct Tree<O> {
-    /// The bytes of an unfinished quad; the last one stays zero.
-    quad: [u8; 128],
+    /// The bytes of an unfinished quad.
+    quad: [u8; QUAD],
     filled: usize,
     quads: u64,
     size: u64,
@@ -99,7 +106,7 @@ impl<O: Observe + Default> Default for Tree<O> {
 
 impl<O: Observe> Tree<O> {
     pub(crate) fn new(observer: O) -> Self {
-        Self { quad: [0; 128], filled: 0, quads: 0, size: 0, waiting: Vec::new(), observer }
+        Self { quad: [0; QUAD], filled: 0, quads: 0, size: 0, waiting: Vec::new(), observer }
     }
 
     /// Bytes so far.
@@ -107,22 +114,31 @@ impl<O: Observe> Tree<O> {
         self.size
     }
 
-    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         // A length always fits into 64 bits; a sum that does not is far beyond the largest piece.
         self.size = self.size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        while !bytes.is_empty() {
-            let taken = bytes.len().min(QUAD.saturating_sub(self.filled));
-            let (now, later) = bytes.split_at(taken);
-            let end = self.filled.saturating_add(taken);
-            if let Some(space) = self.quad.get_mut(self.filled..end) {
-                space.copy_from_slice(now);
+        let mut rest = bytes;
+        if self.filled > 0 {
+            rest = self.fill(rest);
+            if self.filled < QUAD {
+                return;
             }
-            self.filled = end;
-            bytes = later;
-            if self.filled == QUAD {
-                self.push_quad();
-            }
+            self.push_quads(&[self.quad]);
+            self.filled = 0;
         }
+        let (quads, rest) = rest.as_chunks::<QUAD>();
+        quads.chunks(BATCH).for_each(|batch| self.push_quads(batch));
+        self.fill(rest);
+    }
+
+    /// Completes the unfinished quad as far as `bytes` go, and returns what is left of them.
+    fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let space = self.quad.get_mut(self.filled..).unwrap_or_default();
+        let taken = bytes.len().min(space.len());
+        let (now, later) = bytes.split_at(taken);
+        space.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
+        self.filled = self.filled.saturating_add(taken);
+        later
     }
 
     /// The piece, and the observer back.
@@ -135,26 +151,34 @@ impl<O: Observe> Tree<O> {
         }
         if self.filled > 0 {
             self.quad.iter_mut().skip(self.filled).for_each(|byte| *byte = 0);
-            self.push_quad();
+            self.push_quads(&[self.quad]);
         }
         let commitment = PieceCommitment::from_bytes(self.root())?;
         Ok((Piece::new(commitment, self.size)?, self.observer))
     }
 
-    fn push_quad(&mut self) {
-        let [left, right] = leaves(&self.quad);
-        for (index, leaf) in
-            (self.quads << 2..).zip(left.as_chunks::<32>().0.iter().chain(right.as_chunks::<32>().0))
-        {
-            self.observer.node(0, index, leaf);
+    /// Takes at most [`BATCH`] quads, level by level: a hash that waits for the one just before it leaves the processor half idle.
+    fn push_quads(&mut self, quads: &[[u8; QUAD]]) {
+        let mut pairs = [[0; 64]; BATCH];
+        for ((quad, pair), index) in quads.iter().zip(&mut pairs).zip(self.quads..) {
+            let blocks = leaves(quad);
+            let leaves = blocks.iter().flat_map(|block| block.as_chunks::<32>().0);
+            (index << 2..).zip(leaves).for_each(|(index, leaf)| self.observer.node(0, index, leaf));
+            let [left, right] = blocks.map(hash);
+            self.observer.node(1, index << 1, &left);
+            self.observer.node(1, (index << 1) | 1, &right);
+            *pair = side_by_side(&left, &right);
         }
-        let (left, right) = (hash(left), hash(right));
-        self.observer.node(1, self.quads << 1, &left);
-        self.observer.node(1, (self.quads << 1) | 1, &right);
-        let (mut node, mut index, mut level) = (join(&left, &right), self.quads, QUAD_LEVEL);
-        self.observer.node(level, index, &node);
-        self.filled = 0;
+        let mut nodes = [[0; 32]; BATCH];
+        nodes.iter_mut().zip(pairs).zip(quads).for_each(|((node, pair), _)| *node = hash(pair));
+        nodes.into_iter().zip(quads).for_each(|(node, _)| self.push(node));
+    }
+
+    /// Takes the root of the next quad, and finishes the subtrees it completes.
+    fn push(&mut self, quad: Node) {
+        let (mut node, mut index, mut level) = (quad, self.quads, QUAD_LEVEL);
         self.quads = self.quads.saturating_add(1);
+        self.observer.node(level, index, &node);
         for slot in &mut self.waiting {
             let Some(left) = slot.take() else {
                 *slot = Some(node);
@@ -194,10 +218,12 @@ impl<O: Observe> Tree<O> {
 }
 
 /// Fr32: 127 bytes as four leaves of 254 bits, in two blocks ready to be hashed.
-fn leaves(quad: &[u8; 128]) -> [[u8; 64]; 2] {
+fn leaves(quad: &[u8; QUAD]) -> [[u8; 64]; 2] {
     const TOP: u64 = u64::MAX >> 2;
+    let mut bytes = [0; 128];
+    bytes.iter_mut().zip(quad).for_each(|(to, from)| *to = *from);
     let mut words = [0; 16];
-    for (word, bytes) in words.iter_mut().zip(quad.as_chunks::<8>().0) {
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
         *word = u64::from_le_bytes(*bytes);
     }
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = words;
