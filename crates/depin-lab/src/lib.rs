@@ -1,1 +1,9 @@
-//! depin-lab
+#![doc = include_str!("../README.md")]
+
+pub mod attack;
+pub mod client;
+pub mod customer;
+pub mod data;
+pub mod device;
+pub mod pieces;
+pub mod provider;

@@ -1,6 +1,6 @@
 //! What goes over the wire between a node and those who talk to it: JSON, except for reports and receipts, which are signed bytes.
 
-use depin_core::{Address, Digest, Epoch, Text, cbor};
+use depin_core::{Address, Amount, Digest, Epoch, Text, cbor};
 use serde::{Deserialize, Serialize};
 
 use crate::{bundle::EpochSchedule, params::NetworkParams};
@@ -19,6 +19,8 @@ pub mod paths {
     pub const DEALS: &str = "/api/v1/deals";
     /// GET: a device as the node's registry has it, and its deals.
     pub const WORK: &str = "/api/v1/work";
+    /// GET: what a customer can still spend.
+    pub const CREDIT: &str = "/api/v1/credit";
     /// POST: claims to relay.
     pub const RELAY: &str = "/api/v1/claims";
     /// GET: a closed epoch's bundle; with `/devices/{did}` one device's part.
@@ -149,6 +151,13 @@ pub struct Work {
     pub record: Option<depin_identity::DeviceRecord>,
     /// Its deals that are not over.
     pub deals: Vec<depin_core::SignedDeal>,
+}
+
+/// A customer's credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// What it can still spend.
+    pub available: Amount,
 }
 
 /// An error as every call gives it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use depin_core::{
-    Address, Amount, ChainEvent, CheckResult, DeviceId, Digest, Epoch, Finding, Outcome, Side, Text, Timestamp,
+    Address, Amount, ChainEvent, CheckResult, DeviceId, Digest, Epoch, Finding, Outcome, Side, SignedDeal, Text, Timestamp,
     Verdict,
 };
 use depin_identity::ReplayError;
@@ -14,7 +14,6 @@ use crate::{
     bundle::{Bundle, CustomerSection, DeviceSection, EpochResult, Header, Ledger},
     check::{CheckedReport, check_report},
     entry::{Entry, Indexed},
-    log::leaf_hash,
     network::Network,
     state::{DealState, State, Totals},
 };
@@ -140,6 +139,9 @@ pub fn close(network: &Network, input: EpochInput) -> Result<Closed, CloseError>
     Ok(Closed { bundle, state, claims })
 }
 
+/// Most reports of one device that count in one epoch.
+const MAX_REPORTS: usize = 4096;
+
 /// A report that the fold counted.
 #[derive(Clone, Debug)]
 struct Counted {
@@ -151,10 +153,14 @@ struct Counted {
 }
 
 /// What the fold over the journal found.
-struct Fold {
-    state: State,
-    opened: Option<Timestamp>,
-    beacon: Option<Beacon>,
+#[derive(Clone, Debug)]
+pub(crate) struct Fold {
+    pub(crate) state: State,
+    pub(crate) opened: Option<Timestamp>,
+    pub(crate) beacon: Option<Beacon>,
+    /// Time of the latest entry.
+    pub(crate) latest: Timestamp,
+    cut: Option<Timestamp>,
     reports: BTreeMap<DeviceId, Vec<Counted>>,
     /// Entries of a device that are no counted report.
     others: BTreeMap<DeviceId, Vec<Indexed>>,
@@ -165,11 +171,9 @@ struct Fold {
 }
 
 impl Fold {
-    fn run(network: &Network, epoch: Epoch, before: &State, entries: Vec<Slot>) -> Result<Self, CloseError> {
-        if !matches!(entries.last(), Some(Slot::Entry(Entry::Cut { epoch: cut, .. })) if *cut == epoch) {
-            return Err(CloseError::NotCut(epoch));
-        }
-        let mut fold = Self {
+    /// A fold over nothing yet, from `before`.
+    pub(crate) fn new(before: &State) -> Self {
+        Self {
             state: before.clone(),
             opened: None,
             beacon: None,
@@ -178,33 +182,48 @@ impl Fold {
             notes: BTreeMap::new(),
             ledger: Vec::new(),
             withheld: Vec::new(),
-        };
-        let last = entries.len();
-        let mut latest = Timestamp::default();
-        for (at, slot) in entries.into_iter().enumerate() {
-            let index = fold.state.frontier.size();
-            let entry = match slot {
-                Slot::Withheld(leaf) => {
-                    fold.state.frontier.push(leaf);
-                    fold.withheld.push((index, leaf));
-                    continue;
-                }
-                Slot::Entry(entry) => entry,
-            };
-            fold.state.frontier.push(leaf_hash(&depin_core::cbor::to_vec(&entry)));
-            let refused = |reason: String| CloseError::Entry { index, reason };
-            if matches!(entry, Entry::Cut { .. }) && at.saturating_add(1) != last {
-                return Err(refused("a cut before the end".into()));
-            }
-            if let Some(time) = entry.time() {
-                if time < latest {
-                    return Err(refused(format!("its time {time} lies before {latest}, the time of an earlier entry")));
-                }
-                latest = time;
-            }
-            fold.apply(network, epoch, Indexed { index, entry }).map_err(refused)?;
+            latest: Timestamp::default(),
+            cut: None,
         }
-        Ok(fold)
+    }
+
+    fn run(network: &Network, epoch: Epoch, before: &State, entries: Vec<Slot>) -> Result<Self, CloseError> {
+        let mut fold = Self::new(before);
+        for slot in entries {
+            fold.push(network, epoch, slot)?;
+        }
+        if fold.cut.is_none() { Err(CloseError::NotCut(epoch)) } else { Ok(fold) }
+    }
+
+    /// Takes the next position of the journal.
+    ///
+    /// # Errors
+    /// [`CloseError::Entry`] when it cannot follow what came before.
+    pub(crate) fn push(&mut self, network: &Network, epoch: Epoch, slot: Slot) -> Result<(), CloseError> {
+        let index = self.state.frontier.size();
+        let refused = |reason: String| CloseError::Entry { index, reason };
+        if self.cut.is_some() {
+            return Err(refused("it follows the cut".into()));
+        }
+        let entry = match slot {
+            Slot::Withheld(leaf) => {
+                self.state.frontier.push(leaf);
+                self.withheld.push((index, leaf));
+                return Ok(());
+            }
+            Slot::Entry(entry) => entry,
+        };
+        if let Some(time) = entry.time() {
+            let latest = self.latest;
+            if time < latest {
+                return Err(refused(format!("its time {time} lies before {latest}, the time of an earlier entry")));
+            }
+            self.latest = time;
+        }
+        let leaf = entry.leaf();
+        self.apply(network, epoch, Indexed { index, entry }).map_err(refused)?;
+        self.state.frontier.push(leaf);
+        Ok(())
     }
 
     fn apply(&mut self, network: &Network, epoch: Epoch, indexed: Indexed) -> Result<(), String> {
@@ -244,7 +263,9 @@ impl Fold {
             }
             Entry::Opened { epoch: opened, .. } => return Err(format!("epoch {opened} opened, expected {epoch}")),
             Entry::Beacon { received, beacon } => self.beacon(network, epoch, *received, beacon)?,
-            Entry::Block { .. } | Entry::Cut { .. } => {}
+            Entry::Cut { epoch: cut, at } if *cut == epoch => self.cut = Some(*at),
+            Entry::Cut { epoch: cut, .. } => return Err(format!("epoch {cut} was cut, expected {epoch}")),
+            Entry::Block { .. } => {}
         }
         self.ledger.push(indexed);
         Ok(())
@@ -293,7 +314,11 @@ impl Fold {
         }
     }
 
-    fn deal(&mut self, network: &Network, signed: depin_core::SignedDeal) -> Result<(), String> {
+    /// Whether a deal is taken.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub(crate) fn check_deal(&self, network: &Network, signed: &SignedDeal) -> Result<AcceptedDeal, String> {
         let params = network.params();
         let accepted = AcceptedDeal::verify(signed.clone(), params.chain_id, params.registry)
             .map_err(|error| error.to_string())?;
@@ -304,16 +329,20 @@ impl Fold {
         if self.state.registry.device(&deal.device).is_none() {
             return Err("its device is not registered".into());
         }
-        let first = deal.first;
-        let (id, state) = (accepted.id(), self.state.devices.entry(deal.device).or_default());
-        match state.deals.binary_search_by_key(&id, |known| known.signed.deal.id()) {
-            Ok(_) => Err("it was made before".into()),
-            Err(at) => {
-                let waiting = Vec::new();
-                state.deals.insert(at, DealState { signed, cursor: first, waiting, spent: Amount::ZERO });
-                Ok(())
-            }
+        let known = self.state.devices.get(&deal.device);
+        if known.is_some_and(|known| known.deals.iter().any(|known| known.signed.deal.id() == accepted.id())) {
+            return Err("it was made before".into());
         }
+        Ok(accepted)
+    }
+
+    fn deal(&mut self, network: &Network, signed: SignedDeal) -> Result<(), String> {
+        let id = self.check_deal(network, &signed)?.id();
+        let state = self.state.devices.entry(signed.deal.device).or_default();
+        let at = state.deals.partition_point(|known| known.signed.deal.id() < id);
+        let deal = DealState { cursor: signed.deal.first, signed, waiting: Vec::new(), spent: Amount::ZERO };
+        state.deals.insert(at, deal);
+        Ok(())
     }
 
     /// Counts a report, or notes why it does not count. The checks at the door are made again: what they let through proves nothing.
@@ -348,6 +377,25 @@ impl Fold {
         };
         let Indexed { index, entry } = indexed;
         self.reports.entry(device).or_default().push(Counted { index, received, reused, checked, entry });
+    }
+
+    /// Whether a report would count, without counting it.
+    ///
+    /// # Errors
+    /// The refusal that goes into the journal instead.
+    pub(crate) fn would_count(&self, checked: &CheckedReport) -> Result<(), crate::entry::Refusal> {
+        let mut state = self.state.devices.get(&checked.device).cloned().unwrap_or_default();
+        let refused = |reason, observed: String, limit: &str| {
+            Err(crate::check::refusal(Some(checked.device), reason, observed, limit))
+        };
+        if self.reports.get(&checked.device).is_some_and(|counted| counted.len() >= MAX_REPORTS) {
+            return refused("quota", format!("{MAX_REPORTS} reports in this epoch"), "wait for the next epoch");
+        }
+        match state.admit(checked.key, checked.report.boot, checked.report.sequence) {
+            Ok(_) => Ok(()),
+            Err(ReplayError::Duplicate { .. }) if !self.is_repeated(checked) => Ok(()),
+            Err(error) => refused("replayed", error.to_string(), "each boot and sequence once; raise the sequence"),
+        }
     }
 
     /// Whether the very same statement was counted in this epoch.

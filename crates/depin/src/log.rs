@@ -76,6 +76,11 @@ impl Tree {
         self.levels.first().map_or(0, |leaves| u64::try_from(leaves.len()).unwrap_or(u64::MAX))
     }
 
+    /// The hash of leaf `index`.
+    pub fn leaf(&self, index: u64) -> Option<Digest> {
+        self.levels.first()?.get(usize::try_from(index).ok()?).copied()
+    }
+
     /// Appends the leaf with this hash.
     pub fn push(&mut self, leaf: Digest) {
         let mut hash = leaf;

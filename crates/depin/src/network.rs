@@ -16,7 +16,7 @@ pub type MakeVerifier = fn(&[u8]) -> Result<Box<dyn Verifier>, String>;
 pub type MakeBeaconRule = fn(&[u8]) -> Result<Box<dyn BeaconRule>, String>;
 
 /// The verifiers and beacons that a node or an auditor knows. A third party adds its own.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Catalogue {
     verifiers: BTreeMap<Text, MakeVerifier>,
     beacons: BTreeMap<Text, MakeBeaconRule>,

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, futures::Notified, watch};
 
 use crate::api::Status;
 
@@ -44,7 +44,9 @@ impl Gate {
         let mut receiver = self.status.subscribe();
         let waits = member.filter(|_| self.status().number <= after);
         if let Some(member) = waits {
-            self.change(|state| drop(state.waiting.insert(member)));
+            self.change(|state| {
+            state.waiting.insert(member);
+        });
         }
         // The sender lives as long as this gate.
         let status = receiver.wait_for(|status| status.number > after).await.map(|status| status.clone());
@@ -62,7 +64,9 @@ impl Gate {
 
     /// From now on the phases wait for `member`.
     pub fn join(&self, member: u32) {
-        self.change(|state| drop(state.members.insert(member)));
+        self.change(|state| {
+            state.members.insert(member);
+        });
     }
 
     /// The phases no longer wait for `member`, because it is gone.
@@ -120,9 +124,9 @@ impl Gate {
         }
     }
 
-    /// Waits until somebody comes, goes, waits or sends.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Ends when somebody comes, goes, waits or sends after this call.
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {

@@ -1,0 +1,164 @@
+//! Talking to a node.
+
+use std::time::Duration;
+
+use depin::api::{ApiError, Credit, MEMBER_HEADER, NetworkInfo, ReportResult, ReportResults, Status, Work, paths};
+use depin_core::{Address, Amount, DeviceId, SignedDeal};
+use depin_identity::SignedBinding;
+use serde::de::DeserializeOwned;
+
+/// A connection to a node.
+#[derive(Clone, Debug)]
+pub struct NodeClient {
+    http: reqwest::Client,
+    url: String,
+    member: Option<u32>,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The node cannot be reached.
+    #[error("the node at {url} cannot be reached: {error}; check that it runs and that the URL is right")]
+    Unreachable {
+        /// Its URL.
+        url: String,
+        /// What happened.
+        error: reqwest::Error,
+    },
+    /// The node said no.
+    #[error("{message}; {next}")]
+    Refused {
+        /// One word.
+        code: String,
+        /// What went wrong.
+        message: String,
+        /// What to do next.
+        next: String,
+    },
+    /// The node answers in another language.
+    #[error("the node at {url} answers with something else than expected: {reason}; check its version")]
+    Protocol {
+        /// Its URL.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl NodeClient {
+    /// A client of the node at `url`. A member of a simulated network says which one it is.
+    pub fn new(url: &str, member: Option<u32>) -> Self {
+        // A node on this machine is not behind anybody's proxy.
+        let http = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
+        Self { http, url: url.trim_end_matches('/').to_owned(), member }
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn network(&self) -> Result<NetworkInfo, ClientError> {
+        self.get(paths::NETWORK, &[]).await
+    }
+
+    /// The next status with a number above `after`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn status(&self, after: u64) -> Result<Status, ClientError> {
+        let mut attempts = 0_u32;
+        loop {
+            match self.get(paths::STATUS, &[("after", after.to_string())]).await {
+                // A long wait that breaks off is simply taken up again.
+                Err(ClientError::Unreachable { .. }) if attempts < 20 => {
+                    attempts = attempts.saturating_add(1);
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// What `device` is wanted for.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn work(&self, device: &DeviceId) -> Result<Work, ClientError> {
+        self.get(&format!("{}/{device}", paths::WORK), &[]).await
+    }
+
+    /// What `customer` can still spend.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn credit(&self, customer: Address) -> Result<Amount, ClientError> {
+        let credit: Credit = self.get(&format!("{}/{customer}", paths::CREDIT), &[]).await?;
+        Ok(credit.available)
+    }
+
+    /// Registers, transfers or deactivates a device.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn register(&self, binding: &SignedBinding) -> Result<(), ClientError> {
+        let _: serde_json::Value = self.send(self.post(paths::REGISTRATIONS).json(binding)).await?;
+        Ok(())
+    }
+
+    /// Offers a deal.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn deal(&self, deal: &SignedDeal) -> Result<(), ClientError> {
+        let _: serde_json::Value = self.send(self.post(paths::DEALS).json(deal)).await?;
+        Ok(())
+    }
+
+    /// Sends one report.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn report(&self, envelope: Vec<u8>) -> Result<ReportResult, ClientError> {
+        let results: ReportResults = self.send(self.post(paths::REPORTS).body(envelope)).await?;
+        let reason = "no result for the report".to_owned();
+        results.results.into_iter().next().ok_or(ClientError::Protocol { url: self.url.clone(), reason })
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+        let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let url = match query.is_empty() {
+            true => format!("{}{path}", self.url),
+            false => format!("{}{path}?{}", self.url, query.join("&")),
+        };
+        self.send(self.with_member(self.http.get(url))).await
+    }
+
+    fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.with_member(self.http.post(format!("{}{path}", self.url)))
+    }
+
+    fn with_member(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match self.member {
+            Some(member) => request.header(MEMBER_HEADER, member),
+            None => request,
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, ClientError> {
+        let unreachable = |error| ClientError::Unreachable { url: self.url.clone(), error };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(unreachable)?;
+        let protocol = |error: serde_json::Error| ClientError::Protocol {
+            url: self.url.clone(),
+            reason: format!("{status}: {error}"),
+        };
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(protocol);
+        }
+        let ApiError { error } = serde_json::from_slice(&body).map_err(protocol)?;
+        Err(ClientError::Refused { code: error.code, message: error.message, next: error.next })
+    }
+}

@@ -1,0 +1,258 @@
+//! A device on this machine: its keys, its counters and what it keeps, in one directory.
+
+use std::{
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use alloy::signers::{SignerSync, local::PrivateKeySigner};
+use depin_core::{Address, DeviceId, Digest, sha256};
+use depin_identity::{Action, Binding, Domain, OwnerSignature, SignedBinding, SoftwareKey};
+
+/// A device's directory.
+#[derive(Debug)]
+pub struct Device {
+    dir: PathBuf,
+    key: SoftwareKey,
+    owner: PrivateKeySigner,
+    boot: u32,
+    sequence: u64,
+}
+
+/// Why a device's directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The disk said no.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A file that holds something else.
+    #[error("{path} holds no {expected}; restore it from a copy, or start with an empty directory")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// No randomness on this machine.
+    #[error("the system gives no randomness: {0}")]
+    Random(getrandom::Error),
+    /// A wallet that does not sign.
+    #[error("the owner's wallet does not sign: {0}")]
+    Wallet(#[from] alloy::signers::Error),
+    /// No such device.
+    #[error("{0} holds no device; make one with `depin device new --dir {0}`")]
+    Missing(PathBuf),
+}
+
+/// 32 bytes that name a key: derived from a seed, or random.
+///
+/// # Errors
+/// [`DeviceError::Random`].
+pub fn key_bytes(seed: Option<&[u8; 32]>, label: &str) -> Result<[u8; 32], DeviceError> {
+    match seed {
+        Some(seed) => Ok(sha256(&[b"depin/lab-key/1", seed, label.as_bytes()]).0),
+        None => {
+            let mut bytes = [0; 32];
+            getrandom::fill(&mut bytes).map_err(DeviceError::Random)?;
+            Ok(bytes)
+        }
+    }
+}
+
+/// Makes the keys of a device and its owner in `dir`, unless they are there: derived from a seed, or random. Returns device and owner.
+///
+/// # Errors
+/// [`DeviceError`].
+pub fn create(dir: &Path, seed: Option<&[u8; 32]>, label: &str) -> Result<(DeviceId, Address), DeviceError> {
+    fs::create_dir_all(dir.join("receipts")).map_err(|error| DeviceError::Io { path: dir.to_owned(), error })?;
+    for name in ["device", "owner"] {
+        make_key(&dir.join(format!("{name}.key")), seed, &format!("{label}/{name}"))?;
+    }
+    let key = read_key(dir)?;
+    Ok((DeviceId(key.public().typed()), wallet(&dir.join("owner.key"))?.address()))
+}
+
+/// Makes the key file `path` unless it is there.
+///
+/// # Errors
+/// [`DeviceError`].
+pub fn make_key(path: &Path, seed: Option<&[u8; 32]>, label: &str) -> Result<(), DeviceError> {
+    if path.exists() { Ok(()) } else { write_secret(path, &key_bytes(seed, label)?) }
+}
+
+/// The key of the device in `dir`.
+///
+/// # Errors
+/// [`DeviceError`].
+pub fn read_key(dir: &Path) -> Result<SoftwareKey, DeviceError> {
+    let path = dir.join("device.key");
+    if !path.exists() {
+        return Err(DeviceError::Missing(dir.to_owned()));
+    }
+    Ok(SoftwareKey::from_seed(read_secret(&path)?))
+}
+
+impl Device {
+    /// Opens the device in `dir` for one more boot.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub fn open(dir: &Path) -> Result<Self, DeviceError> {
+        let key = read_key(dir)?;
+        let owner = wallet(&dir.join("owner.key"))?;
+        let path = dir.join("boot");
+        let boot = match fs::read_to_string(&path) {
+            Ok(text) => {
+                let boot: u32 =
+                    text.trim().parse().map_err(|_| DeviceError::Content { path: path.clone(), expected: "boot counter" })?;
+                boot.saturating_add(1)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(DeviceError::Io { path, error }),
+        };
+        replace(&path, boot.to_string().as_bytes())?;
+        Ok(Self { dir: dir.to_owned(), key, owner, boot, sequence: 0 })
+    }
+
+    /// The device.
+    pub fn id(&self) -> DeviceId {
+        DeviceId(self.key.public().typed())
+    }
+
+    /// Its key.
+    pub const fn key(&self) -> &SoftwareKey {
+        &self.key
+    }
+
+    /// Its owner's wallet.
+    pub const fn owner(&self) -> Address {
+        self.owner.address()
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The number of this boot, and the next sequence in it.
+    pub fn next_number(&mut self) -> (u32, u64) {
+        let sequence = self.sequence;
+        self.sequence = sequence.saturating_add(1);
+        (self.boot, sequence)
+    }
+
+    /// The binding that registers the device with this key for this owner, signed by both.
+    ///
+    /// # Errors
+    /// [`DeviceError::Wallet`].
+    pub fn registration_of(
+        &self,
+        key: &SoftwareKey,
+        domain: Domain,
+        nonce: u64,
+        deadline: u64,
+    ) -> Result<SignedBinding, DeviceError> {
+        let device = DeviceId(key.public().typed());
+        let binding = Binding { action: Action::Register, device, owner: self.owner(), domain, nonce, deadline };
+        let signature = self.owner.sign_hash_sync(&binding.signing_hash())?;
+        Ok(SignedBinding {
+            binding,
+            owner_signature: OwnerSignature(signature.as_bytes()),
+            new_owner_signature: None,
+            device_proof: Some(key.signature(&binding.device_proof_message())),
+        })
+    }
+
+    /// Keeps a receipt.
+    ///
+    /// # Errors
+    /// [`DeviceError::Io`].
+    pub fn keep_receipt(&self, report: &Digest, receipt: &[u8]) -> Result<(), DeviceError> {
+        replace(&self.dir.join("receipts").join(format!("{report}.receipt")), receipt)
+    }
+}
+
+/// The wallet whose key is in the file `path`.
+///
+/// # Errors
+/// [`DeviceError`].
+pub fn wallet(path: &Path) -> Result<PrivateKeySigner, DeviceError> {
+    let key = read_secret(path)?;
+    PrivateKeySigner::from_bytes(&key.into())
+        .map_err(|_| DeviceError::Content { path: path.to_owned(), expected: "private key" })
+}
+
+/// Reads a key file.
+///
+/// # Errors
+/// [`DeviceError`].
+pub fn read_secret(path: &Path) -> Result<[u8; 32], DeviceError> {
+    let text = fs::read_to_string(path).map_err(|error| DeviceError::Io { path: path.to_owned(), error })?;
+    let digest: Digest =
+        text.trim().parse().map_err(|_| DeviceError::Content { path: path.to_owned(), expected: "key of 32 bytes" })?;
+    Ok(digest.0)
+}
+
+/// Writes a key that only the user can read. Keys of simulated devices are not encrypted: they guard test tokens.
+///
+/// # Errors
+/// [`DeviceError::Io`].
+pub fn write_secret(path: &Path, key: &[u8; 32]) -> Result<(), DeviceError> {
+    let write = || {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
+        file.write_all(Digest(*key).to_string().as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|error| DeviceError::Io { path: path.to_owned(), error })
+}
+
+/// Replaces a file as a whole, so that a crash leaves the old content or the new.
+///
+/// # Errors
+/// [`DeviceError::Io`].
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), DeviceError> {
+    let partial = path.with_extension("partial");
+    let write = || {
+        let mut file = fs::File::create(&partial)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    };
+    write().map_err(|error| DeviceError::Io { path: path.to_owned(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_keeps_its_keys_and_counts_its_boots() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = create(dir.path(), None, "a").unwrap();
+        assert_eq!(create(dir.path(), None, "a").unwrap(), made);
+        let mut first = Device::open(dir.path()).unwrap();
+        let mut second = Device::open(dir.path()).unwrap();
+        assert_eq!((first.id(), first.owner()), (second.id(), second.owner()));
+        assert_eq!((first.next_number(), first.next_number()), ((0, 0), (0, 1)));
+        assert_eq!(second.next_number(), (1, 0));
+        assert!(matches!(Device::open(&dir.path().join("none")), Err(DeviceError::Missing(_))));
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = |name: &str| create(&dir.path().join(name), Some(&[1; 32]), "device-0").unwrap();
+        assert_eq!(make("a"), make("b"));
+    }
+}

@@ -1,0 +1,403 @@
+//! A storage provider: keeps pieces on this machine's disk and shows that it does. Honest, or cheating.
+
+use std::{
+    fs::File,
+    io::{self, Seek, SeekFrom, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path as UrlPath, State},
+    http::StatusCode,
+    routing::put,
+};
+use depin::api::{NetworkInfo, Phase, ReportResult, Status};
+use depin_core::{DeviceId, Epoch, Text, Timestamp, cbor, sha256};
+use depin_identity::{Domain, Report, SoftwareKey};
+use depin_proof::{
+    commp::{Piece, PieceCommitment},
+    possession::{self, Answer, Challenge, PieceSet, PossessionParams},
+};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    attack::Attack,
+    client::{ClientError, NodeClient},
+    data::MAX_DATA,
+    device::{self, Device, DeviceError},
+    pieces::{PieceStore, StoreError},
+};
+
+/// Kind of the report in which a provider says how it is. It earns nothing.
+pub const TELEMETRY_KIND: &str = "storage.telemetry";
+
+/// For how long a binding can be submitted: ten years, because a simulated clock may stand far behind the chain's.
+const BINDING_SECONDS: u64 = 10 * 366 * 86_400;
+
+/// What a provider says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Telemetry {
+    /// Pieces kept.
+    #[n(0)]
+    pub pieces: u64,
+    /// Their bytes.
+    #[n(1)]
+    pub bytes: u64,
+    /// Whether the device is up: a claim that pays nothing.
+    #[n(2)]
+    pub up: bool,
+}
+
+/// How a provider runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProviderConfig {
+    /// The device's directory.
+    pub dir: PathBuf,
+    /// The node's URL.
+    pub node: String,
+    /// Which member of a simulated network it is.
+    pub member: Option<u32>,
+    /// How it cheats, if it does.
+    pub attack: Option<Attack>,
+    /// Whose key a clone copies: that device's directory.
+    pub victim: Option<PathBuf>,
+    /// Whether it answers only after answers are over.
+    pub late: bool,
+}
+
+/// Why a provider stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProviderError {
+    /// Its directory.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Its pieces.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Its listener.
+    #[error("cannot listen for pieces: {0}")]
+    Listen(io::Error),
+    /// The network asks for something this provider does not know.
+    #[error("this network does not pay for storage: {0}")]
+    Service(String),
+    /// A report that breaks a limit.
+    #[error(transparent)]
+    Report(#[from] depin_identity::ReportError),
+    /// Too many pieces.
+    #[error(transparent)]
+    Pieces(#[from] possession::PieceSetError),
+}
+
+/// A running provider.
+#[derive(Debug)]
+pub struct Provider {
+    device: Device,
+    /// The key it signs with: its own, or a copy.
+    key: SoftwareKey,
+    /// The device it claims to be.
+    claimed: DeviceId,
+    client: NodeClient,
+    store: PieceStore,
+    info: NetworkInfo,
+    params: PossessionParams,
+    attack: Option<Attack>,
+    sent_set: Option<PieceSet>,
+    /// The answer of the epoch before, for those who send it again.
+    held_back: Option<Vec<u8>>,
+    registered: bool,
+    late: bool,
+    address: SocketAddr,
+}
+
+impl Provider {
+    /// Opens the device, starts to listen for pieces on loopback, and learns about the network.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub async fn start(config: ProviderConfig) -> Result<Self, ProviderError> {
+        let device = Device::open(&config.dir)?;
+        let store = PieceStore::open(&config.dir.join("pieces"))?;
+        let client = NodeClient::new(&config.node, config.member);
+        let info = client.network().await?;
+        let params = possession_params(&info)?;
+        let key = match &config.victim {
+            Some(victim) => device::read_key(victim)?,
+            None => device.key().clone(),
+        };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(ProviderError::Listen)?;
+        let address = listener.local_addr().map_err(ProviderError::Listen)?;
+        let keeper = Arc::new(Keeper { store: store.clone(), attack: config.attack });
+        let limit = usize::try_from(MAX_DATA).unwrap_or(usize::MAX);
+        let app = Router::new()
+            .route("/pieces/{cid}", put(take_piece))
+            .layer(DefaultBodyLimit::max(limit))
+            .with_state(keeper);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Ok(Self {
+            claimed: DeviceId(key.public().typed()),
+            device,
+            key,
+            client,
+            store,
+            info,
+            params,
+            attack: config.attack,
+            sent_set: None,
+            held_back: None,
+            registered: false,
+            late: config.late,
+            address,
+        })
+    }
+
+    /// Where customers hand over pieces.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The device it claims to be.
+    pub const fn claimed(&self) -> DeviceId {
+        self.claimed
+    }
+
+    /// The device and the owner behind it.
+    pub const fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Does its part in every phase until the network has finished.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub async fn run(&mut self) -> Result<(), ProviderError> {
+        let mut after = 0;
+        loop {
+            let status = self.client.status(after).await?;
+            after = status.number;
+            match status.phase {
+                Phase::Register { turn } if turn == u32::from(self.attack == Some(Attack::Clone)) => {
+                    self.register(&status).await?;
+                }
+                Phase::Commit => self.commit(&status).await?,
+                Phase::Answer if !self.late => self.answer(&status).await?,
+                Phase::Report => {
+                    self.telemetry(&status).await?;
+                    if self.late {
+                        self.answer(&status).await?;
+                    }
+                }
+                Phase::Finished => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Registers the device for its owner unless it is registered.
+    ///
+    /// # Errors
+    /// [`ProviderError`]. That a clone is refused is no error.
+    pub async fn register(&mut self, status: &Status) -> Result<(), ProviderError> {
+        if self.registered {
+            return Ok(());
+        }
+        self.registered = true;
+        let work = self.client.work(&self.claimed).await?;
+        let clone = self.attack == Some(Attack::Clone);
+        if work.record.is_some() && !clone {
+            return Ok(());
+        }
+        let domain = Domain { chain_id: self.info.params.chain_id, contract: self.info.params.registry };
+        let deadline = status.now.div_euclid(1000).saturating_add(BINDING_SECONDS);
+        let binding = self.device.registration_of(&self.key, domain, 0, deadline)?;
+        match self.client.register(&binding).await {
+            Err(ClientError::Refused { code, .. }) if clone => {
+                tracing::info!(code, "the registry refuses the copied key");
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn commit(&mut self, status: &Status) -> Result<(), ProviderError> {
+        if self.attack == Some(Attack::Clone) {
+            return Ok(());
+        }
+        let set = PieceSet::new(self.store.list()?)?;
+        if set.as_slice().is_empty() && self.sent_set.is_none() || self.sent_set.as_ref() == Some(&set) {
+            return Ok(());
+        }
+        let body = set.to_bytes();
+        self.sent_set = Some(set);
+        self.send(status, possession::SET_KIND, body).await
+    }
+
+    async fn answer(&mut self, status: &Status) -> Result<(), ProviderError> {
+        let body = match self.attack {
+            Some(Attack::Uptime) => None,
+            Some(Attack::Clone) => Some(self.made_up(status.epoch).to_bytes()),
+            Some(Attack::PartialStorage) => {
+                self.challenge(status).await?.and_then(|challenge| {
+                    possession::guess(&challenge, |piece| self.store.read(piece)).ok().map(|answer| answer.to_bytes())
+                })
+            }
+            Some(Attack::Replay) => {
+                let earlier = status.epoch.previous().unwrap_or(status.epoch);
+                let replayed = self.held_back.take().unwrap_or_else(|| self.made_up(earlier).to_bytes());
+                self.held_back = self.prove(status).await?;
+                Some(replayed)
+            }
+            _ => self.prove(status).await?,
+        };
+        match body {
+            Some(body) => self.send(status, possession::ANSWER_KIND, body).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn prove(&self, status: &Status) -> Result<Option<Vec<u8>>, ProviderError> {
+        let Some(challenge) = self.challenge(status).await? else { return Ok(None) };
+        match possession::prove(&challenge, |piece| self.store.read(piece)) {
+            Ok(answer) => Ok(Some(answer.to_bytes())),
+            Err(error) => {
+                tracing::warn!(%error, "cannot answer; the loss will be declared in the next epoch");
+                Ok(None)
+            }
+        }
+    }
+
+    /// What is asked in this epoch; nothing when nobody pays for anything here.
+    async fn challenge(&self, status: &Status) -> Result<Option<Challenge>, ProviderError> {
+        let (Some(beacon), Some(set)) = (&status.beacon, &self.sent_set) else { return Ok(None) };
+        let work = self.client.work(&self.claimed).await?;
+        let wanted: Vec<PieceSet> = work
+            .deals
+            .iter()
+            .filter(|signed| signed.deal.covers(status.epoch))
+            .filter_map(|signed| cbor::from_slice(&signed.subject).ok())
+            .collect();
+        let network = self.info.params.network();
+        let value = beacon.value.as_bytes();
+        let challenge = Challenge::new(&self.params, network, self.claimed, status.epoch, value, set, &wanted);
+        Ok((challenge.samples() > 0).then_some(challenge))
+    }
+
+    /// An answer without any data behind it.
+    fn made_up(&self, epoch: Epoch) -> Answer {
+        let challenge = sha256(&[b"made up", &epoch.0.to_be_bytes()]);
+        Answer { epoch, device: self.claimed, challenge, leaves: vec![0; 32], siblings: vec![0; 32] }
+    }
+
+    async fn telemetry(&mut self, status: &Status) -> Result<(), ProviderError> {
+        let pieces = self.store.list()?;
+        let count = u64::try_from(pieces.len()).unwrap_or(u64::MAX);
+        let bytes = pieces.iter().map(Piece::size).fold(0, u64::saturating_add);
+        let body = cbor::to_vec(&Telemetry { pieces: count, bytes, up: true });
+        self.send(status, TELEMETRY_KIND, body).await
+    }
+
+    async fn send(&mut self, status: &Status, kind: &'static str, body: Vec<u8>) -> Result<(), ProviderError> {
+        let (boot, sequence) = self.device.next_number();
+        let time = Timestamp(status.now);
+        let report = Report { kind: Text::from(kind), time, boot, sequence, body, commitments: Vec::new() };
+        let envelope = report.sign_with(&self.key, self.info.params.network())?;
+        let digest = sha256(&[&envelope]);
+        match self.client.report(envelope).await? {
+            ReportResult::Accepted { receipt } => self.device.keep_receipt(&digest, &receipt)?,
+            ReportResult::Refused { reason, observed, limit } => {
+                tracing::warn!(%reason, observed, limit, kind, "report refused");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn possession_params(info: &NetworkInfo) -> Result<PossessionParams, ProviderError> {
+    let services = &info.params.services;
+    let found = services.iter().find(|service| service.service == possession::SERVICE);
+    let found = found.ok_or_else(|| ProviderError::Service("it has no verifier for it".into()))?;
+    cbor::from_slice(&found.params).map_err(|error| ProviderError::Service(error.to_string()))
+}
+
+/// Takes pieces from customers.
+#[derive(Debug)]
+struct Keeper {
+    store: PieceStore,
+    attack: Option<Attack>,
+}
+
+async fn take_piece(
+    State(keeper): State<Arc<Keeper>>,
+    UrlPath(cid): UrlPath<String>,
+    bytes: Bytes,
+) -> Result<StatusCode, (StatusCode, String)> {
+    let bad = |error: &dyn std::fmt::Display| (StatusCode::BAD_REQUEST, error.to_string());
+    let expected: PieceCommitment = cid.parse().map_err(|error| bad(&error))?;
+    let take = tokio::task::spawn_blocking(move || keeper.take(expected, &bytes));
+    match take.await {
+        Ok(Ok(())) => Ok(StatusCode::CREATED),
+        Ok(Err(error @ StoreError::Io { .. })) => Err((StatusCode::INSUFFICIENT_STORAGE, error.to_string())),
+        Ok(Err(error)) => Err(bad(&error)),
+        Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    }
+}
+
+impl Keeper {
+    fn take(&self, expected: PieceCommitment, bytes: &[u8]) -> Result<(), StoreError> {
+        let piece = self.store.put(expected, bytes)?;
+        let path = self.store.path(&piece);
+        let lost = match self.attack {
+            Some(Attack::PartialStorage) => delete_a_twentieth(&path, piece.size()),
+            // Nothing is kept; the file only looks as if.
+            Some(Attack::Uptime) => File::create(&path).and_then(|file| file.set_len(piece.size())),
+            _ => Ok(()),
+        };
+        lost.map_err(|error| StoreError::Io { path, error })
+    }
+}
+
+/// Overwrites every twentieth block of 32 bytes with zeros, or the last byte of a smaller file.
+fn delete_a_twentieth(path: &Path, size: u64) -> io::Result<()> {
+    let mut file = File::options().write(true).open(path)?;
+    let mut at = 0_u64;
+    let mut step = 608_u64;
+    if size <= 640 {
+        at = size.saturating_sub(size.div_ceil(20));
+        step = size;
+    }
+    while at < size {
+        let len = usize::try_from(size.saturating_sub(at).min(32)).unwrap_or(32);
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&vec![0; len])?;
+        at = at.saturating_add(32).saturating_add(step);
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cheater_loses_a_twentieth_of_what_it_keeps() {
+        let dir = tempfile::tempdir().unwrap();
+        for size in [1_usize, 100, 640, 64_000, 100_001] {
+            let path = dir.path().join("piece");
+            std::fs::write(&path, vec![1; size]).unwrap();
+            delete_a_twentieth(&path, u64::try_from(size).unwrap()).unwrap();
+            let after = std::fs::read(&path).unwrap();
+            let lost = after.iter().filter(|byte| **byte == 0).count();
+            assert_eq!(after.len(), size);
+            assert!(lost >= (size / 20).max(1) && lost <= size / 19 + 33, "{size}: {lost}");
+        }
+    }
+}

@@ -1,0 +1,562 @@
+//! A running node: intake, journal, chain, closing, settling, index, HTTP.
+//!
+//! Everything it knows follows from its journal, which it folds again when it starts. It trusts neither devices nor the chain's RPC, and nobody
+//! needs to trust it: whoever holds a bundle and receipts can check what it did.
+
+mod chain;
+mod clock;
+mod core;
+mod facts;
+mod gate;
+mod http;
+mod intake;
+pub mod journal;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex as StdMutex, PoisonError},
+};
+
+use depin_core::{Digest, Epoch, Text, Timestamp};
+use depin_evm::{ContractCallError, EventsError, HeaderError, events, final_block};
+use depin_identity::{Domain, SoftwareKey};
+use depin_index::{Batch, BlockRef, Cursor, OpenError, ReportFacts, SqliteStore, Store, StoreError};
+use depin_proof::{BeaconError, BeaconSource};
+use depin_rewards::{ClaimRequest, ClaimTree, LedgerError, Payout, PayoutLedger, PayoutStatus};
+use tokio::sync::{Mutex, mpsc};
+
+pub use self::{chain::Chain, clock::Clock, gate::Gate, journal::FileJournal};
+use self::{
+    core::{Core, entry_bytes},
+    journal::{Journal, JournalError},
+};
+use crate::{
+    api::{BeaconStatus, NetworkInfo, Phase, Status},
+    audit::AuditError,
+    bundle::{Bundle, BundleError},
+    close::{CloseError, EpochInput},
+    entry::Entry,
+    network::Network,
+    state::State,
+};
+
+/// What a node is made of.
+pub struct NodeParts {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// The network.
+    pub network: Network,
+    /// What it says about itself.
+    pub info: NetworkInfo,
+    /// The key that signs receipts and heads.
+    pub key: SoftwareKey,
+    /// Its chain.
+    pub chain: Chain,
+    /// Where beacons come from.
+    pub beacons: Arc<dyn BeaconSource>,
+    /// Its clock.
+    pub clock: Clock,
+    /// What a dishonest operator does to an epoch before closing it; simulations only.
+    pub tamper: Option<Tamper>,
+}
+
+impl std::fmt::Debug for NodeParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeParts").field("dir", &self.dir).field("network", &self.network).finish_non_exhaustive()
+    }
+}
+
+/// Changes an epoch's input before it is closed, with the key that signs heads: how a simulated operator cheats.
+pub type Tamper = Box<dyn Fn(&Network, &SoftwareKey, EpochInput) -> EpochInput + Send + Sync>;
+
+/// A running node. Clones are the same node.
+#[derive(Clone, Debug)]
+pub struct Node(Arc<Inner>);
+
+pub(crate) struct Inner {
+    dir: PathBuf,
+    network: Network,
+    info: NetworkInfo,
+    key: SoftwareKey,
+    chain: Chain,
+    beacons: Arc<dyn BeaconSource>,
+    clock: Clock,
+    tamper: Option<Tamper>,
+    gate: Gate,
+    core: Mutex<Core>,
+    journal: FileJournal,
+    store: Arc<SqliteStore>,
+    intake: mpsc::Sender<intake::Work>,
+    /// Refusals of reports that no registered key signed, by reason: counted, not kept.
+    strangers: StdMutex<BTreeMap<Text, u64>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("dir", &self.dir).field("network", &self.network).finish_non_exhaustive()
+    }
+}
+
+/// Why a node could not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The journal.
+    #[error("journal: {0}")]
+    Journal(String),
+    /// An entry of the journal that cannot be read.
+    #[error("entry {index} of the journal cannot be read: {reason}; restore the journal from a copy")]
+    Entry {
+        /// Its position.
+        index: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The epoch.
+    #[error(transparent)]
+    Close(#[from] CloseError),
+    /// The chain's events.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The chain's headers.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The distributor.
+    #[error(transparent)]
+    Contract(#[from] ContractCallError),
+    /// Posting and claiming.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The beacon.
+    #[error(transparent)]
+    Beacon(#[from] BeaconError),
+    /// No beacon yet.
+    #[error("the beacon of epoch {0} is not known yet; the epoch is postponed")]
+    NoBeacon(Epoch),
+    /// The index.
+    #[error("index: {0}")]
+    Index(#[from] StoreError),
+    /// The index cannot be opened.
+    #[error("index: {0}")]
+    OpenIndex(#[from] OpenError),
+    /// A file.
+    #[error("{path}: {error}; check that the disk has space and the directory is writable")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A stored bundle.
+    #[error("{path}: {error}")]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: BundleError,
+    },
+    /// An audit of one's own.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+}
+
+impl From<JournalError> for NodeError {
+    fn from(error: JournalError) -> Self {
+        Self::from_journal(&error)
+    }
+}
+
+impl NodeError {
+    fn from_journal(error: &JournalError) -> Self {
+        Self::Journal(error.to_string())
+    }
+}
+
+impl Node {
+    /// Opens the node's directory, folds its journal and starts to take requests, which come in through [`Node::router`].
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn open(parts: NodeParts) -> Result<Self, NodeError> {
+        let NodeParts { dir, network, info, key, chain, beacons, clock, tamper } = parts;
+        let bundles = dir.join("bundles");
+        std::fs::create_dir_all(&bundles).map_err(|error| NodeError::Io { path: bundles, error })?;
+        let journal = FileJournal::open(&dir.join("journal"))?;
+        let store = Arc::new(SqliteStore::open(dir.join("index.sqlite"), network.params().network())?);
+        let domain = Domain { chain_id: network.params().chain_id, contract: network.params().registry };
+        let gate = Gate::new(Status {
+            number: 0,
+            phase: Phase::Starting,
+            epoch: Epoch(0),
+            now: clock.now().0,
+            schedule: None,
+            beacon: None,
+        });
+        let (intake, queue) = mpsc::channel(intake::QUEUE);
+        let inner = Arc::new(Inner {
+            core: Mutex::new(Core::new(State::new(domain))),
+            strangers: StdMutex::default(),
+            dir,
+            network,
+            info,
+            key,
+            chain,
+            beacons,
+            clock,
+            tamper,
+            gate,
+            journal,
+            store,
+            intake,
+        });
+        {
+            let mut core = inner.core.lock().await;
+            inner.rebuild(&mut core).await?;
+            inner.clock.reach(inner.now().max(core.fold.latest)).await;
+        }
+        tokio::spawn(intake::run(Arc::clone(&inner), queue));
+        Ok(Self(inner))
+    }
+
+    /// The node's phases, and who is waited for.
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    /// The chain.
+    pub fn chain(&self) -> &Chain {
+        &self.0.chain
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The index.
+    pub fn store(&self) -> &Arc<SqliteStore> {
+        &self.0.store
+    }
+
+    /// The HTTP interface: intake and reading.
+    pub fn router(&self) -> axum::Router {
+        http::router(Arc::clone(&self.0))
+    }
+
+    /// Refused reports that no registered key signed, by reason, since the node started.
+    pub fn strangers(&self) -> BTreeMap<Text, u64> {
+        self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The current epoch.
+    pub async fn epoch(&self) -> Epoch {
+        self.0.core.lock().await.epoch
+    }
+
+    /// How far the current epoch has come: whether it is open, and whether its beacon is known.
+    pub async fn progress(&self) -> (bool, bool) {
+        let core = self.0.core.lock().await;
+        (core.fold.opened.is_some(), core.fold.beacon.is_some())
+    }
+
+    /// Opens a phase for everybody to see.
+    pub async fn announce(&self, phase: Phase) {
+        let core = self.0.core.lock().await;
+        let params = self.0.network.params();
+        let schedule = core.fold.opened.map(|opened| params.schedule(opened).into());
+        let beacon = core.fold.beacon.as_ref().map(|beacon| BeaconStatus {
+            kind: beacon.kind.clone(),
+            round: beacon.round,
+            value: Digest(beacon.value),
+        });
+        let (epoch, now) = (core.epoch, self.0.now().0);
+        self.0.gate.advance(|status| {
+            *status = Status { number: status.number, phase, epoch, now, schedule, beacon };
+        });
+    }
+
+    /// Starts the epoch on chain, which escrows its cap, and opens it in the journal.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn open_epoch(&self) -> Result<(), NodeError> {
+        let inner = &self.0;
+        let mut core = inner.core.lock().await;
+        let (epoch, params) = (core.epoch, inner.network.params());
+        let earliest = params.genesis.0.saturating_add(params.epoch_length.0.saturating_mul(epoch.0));
+        inner.clock.reach(Timestamp(earliest)).await;
+        inner.chain.ledger().start(epoch).await?;
+        inner.follow(&mut core).await?;
+        inner.write(&mut core, vec![Entry::Opened { epoch, at: inner.now() }]).await
+    }
+
+    /// Takes in what became final on the chain.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn follow(&self) -> Result<(), NodeError> {
+        let mut core = self.0.core.lock().await;
+        self.0.follow(&mut core).await
+    }
+
+    /// The deadlines of the open epoch; none while none is open.
+    pub async fn schedule(&self) -> Option<depin_proof::Schedule> {
+        let opened = self.0.core.lock().await.fold.opened?;
+        Some(self.0.network.params().schedule(opened))
+    }
+
+    /// Makes the epoch's beacon known.
+    ///
+    /// # Errors
+    /// [`NodeError::NoBeacon`] while there is none.
+    pub async fn reveal_beacon(&self) -> Result<(), NodeError> {
+        let inner = &self.0;
+        let mut core = inner.core.lock().await;
+        let beacon = inner.beacons.beacon(core.epoch).await?.ok_or(NodeError::NoBeacon(core.epoch))?;
+        inner.write(&mut core, vec![Entry::Beacon { received: inner.now(), beacon }]).await
+    }
+
+    /// Cuts and closes the epoch, keeps its bundle, and posts its root.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn close_epoch(&self) -> Result<Bundle, NodeError> {
+        let inner = &self.0;
+        let mut core = inner.core.lock().await;
+        inner.follow(&mut core).await?;
+        let epoch = core.epoch;
+        inner.write(&mut core, vec![Entry::Cut { epoch, at: inner.now() }]).await?;
+        let bundle = inner.close(&mut core)?;
+        inner.keep(&bundle)?;
+        inner.index(&core, Some(&bundle)).await?;
+        drop(core);
+        inner.post(&bundle).await?;
+        Ok(bundle)
+    }
+
+    /// Finalises and claims for everybody whatever is due. Returns the epochs that are not final yet.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn settle(&self) -> Result<Vec<Epoch>, NodeError> {
+        let inner = &self.0;
+        let next = self.epoch().await;
+        let mut open = Vec::new();
+        for epoch in (0..next.0).map(Epoch) {
+            if !inner.settle_epoch(epoch).await? {
+                open.push(epoch);
+            }
+        }
+        let mut core = inner.core.lock().await;
+        inner.follow(&mut core).await?;
+        inner.index(&core, None).await?;
+        Ok(open)
+    }
+
+    /// When the window of `epoch` ends, in seconds since the Unix epoch; none while no window runs.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn window_end(&self, epoch: Epoch) -> Result<Option<u64>, NodeError> {
+        let state = self.0.chain.ledger().state(epoch).await?;
+        Ok((state.deadline > 0).then_some(state.deadline))
+    }
+
+    /// The bundle of a closed epoch.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub fn bundle(&self, epoch: Epoch) -> Result<Bundle, NodeError> {
+        self.0.bundle(epoch)
+    }
+}
+
+/// The file of a bundle in a node's directory.
+pub fn bundle_path(dir: &Path, epoch: Epoch) -> PathBuf {
+    dir.join("bundles").join(format!("{epoch}.bundle"))
+}
+
+impl Inner {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn count_stranger(&self, reason: &Text) {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = strangers.entry(reason.clone()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Folds the journal from its beginning.
+    async fn rebuild(&self, core: &mut Core) -> Result<(), NodeError> {
+        let params = self.network.params();
+        let domain = Domain { chain_id: params.chain_id, contract: params.registry };
+        let mut fresh = Core::new(State::new(domain));
+        for (index, bytes) in (0..).zip(self.journal.read(0).await?) {
+            let entry: Entry = depin_core::cbor::from_slice(&bytes)
+                .map_err(|error| NodeError::Entry { index, reason: error.to_string() })?;
+            let cut = matches!(entry, Entry::Cut { .. });
+            fresh.take(&self.network, entry)?;
+            if cut {
+                let bundle = self.close(&mut fresh)?;
+                if !bundle_path(&self.dir, bundle.header.epoch).exists() {
+                    self.keep(&bundle)?;
+                }
+                self.index(&fresh, Some(&bundle)).await?;
+            }
+        }
+        *core = fresh;
+        Ok(())
+    }
+
+    fn close(&self, core: &mut Core) -> Result<Bundle, NodeError> {
+        let input = core.input(&self.network, &self.key);
+        let input = match &self.tamper {
+            Some(tamper) => tamper(&self.network, &self.key, input),
+            None => input,
+        };
+        Ok(core.close(&self.network, input)?)
+    }
+
+    /// Writes entries: durable first, then believed.
+    async fn write(&self, core: &mut Core, entries: Vec<Entry>) -> Result<(), NodeError> {
+        // Tried on a copy first: what does not fit must not reach the journal.
+        let mut fold = core.fold.clone();
+        for entry in &entries {
+            fold.push(&self.network, core.epoch, crate::close::Slot::Entry(entry.clone()))?;
+        }
+        self.journal.append(entries.iter().map(entry_bytes).collect()).await?;
+        for entry in entries {
+            core.take(&self.network, entry)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the events of blocks that became final since the last call.
+    async fn follow(&self, core: &mut Core) -> Result<(), NodeError> {
+        let client = self.chain.sender().client();
+        let Some(last) = final_block(client, self.chain.finality()).await? else { return Ok(()) };
+        if last.number < core.next_block {
+            return Ok(());
+        }
+        let located = events(client, self.chain.deployment(), core.next_block, last.number).await?;
+        if located.is_empty() {
+            return Ok(());
+        }
+        let mut entries: Vec<Entry> = located.into_iter().map(|located| Entry::Chain { located }).collect();
+        entries.push(Entry::Block { number: last.number, hash: last.hash });
+        self.write(core, entries).await
+    }
+
+    fn keep(&self, bundle: &Bundle) -> Result<(), NodeError> {
+        let path = bundle_path(&self.dir, bundle.header.epoch);
+        let partial = path.with_extension("partial");
+        let write = || {
+            let mut file = std::fs::File::create(&partial)?;
+            std::io::Write::write_all(&mut file, &bundle.to_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&partial, &path)
+        };
+        write().map_err(|error| NodeError::Io { path: path.clone(), error })
+    }
+
+    fn bundle(&self, epoch: Epoch) -> Result<Bundle, NodeError> {
+        let path = bundle_path(&self.dir, epoch);
+        let bytes = std::fs::read(&path).map_err(|error| NodeError::Io { path: path.clone(), error })?;
+        Bundle::from_bytes(&bytes).map_err(|error| NodeError::Bundle { path, error })
+    }
+
+    /// Tells the index what is new: a closed epoch, and the chain's events up to the journal's latest block.
+    async fn index(&self, core: &Core, bundle: Option<&Bundle>) -> Result<(), NodeError> {
+        let known = self.store.cursor().await?;
+        let client = self.chain.sender().client();
+        let mut batch = Batch::default();
+        let mut block = known.block;
+        if let Some(last) = final_block(client, self.chain.finality()).await? {
+            let from = known.block.map_or(0, |block| block.number.saturating_add(1));
+            batch.events = events(client, self.chain.deployment(), from, last.number).await?;
+            block = Some(BlockRef { number: last.number, hash: last.hash });
+        }
+        if let Some(bundle) = bundle {
+            batch.epochs.push(facts::epoch_facts(bundle));
+            batch.claims = facts::claim_facts(bundle);
+        }
+        let seen = core.seen.iter();
+        batch.reports =
+            seen.map(|(device, (count, last))| ReportFacts { device: *device, count: *count, last: *last }).collect();
+        self.store.apply(batch, Cursor { block, journal: core.tree.size() }).await?;
+        Ok(())
+    }
+
+    async fn post(&self, bundle: &Bundle) -> Result<(), NodeError> {
+        let payout = payout(bundle);
+        let posted = self.chain.ledger().post(bundle.header.epoch, &payout).await?;
+        tracing::debug!(epoch = %bundle.header.epoch, ?posted, "posted");
+        Ok(())
+    }
+
+    /// Whether the epoch is final and claimed after what could be done was done.
+    async fn settle_epoch(&self, epoch: Epoch) -> Result<bool, NodeError> {
+        let ledger = self.chain.ledger();
+        match ledger.status(epoch).await? {
+            PayoutStatus::Final(_) => {
+                self.claim_all(epoch).await?;
+                Ok(true)
+            }
+            PayoutStatus::Pending(_) => {
+                let deadline = ledger.state(epoch).await?.deadline;
+                if self.now().0.div_euclid(1000) < deadline {
+                    return Ok(false);
+                }
+                ledger.finalize(epoch).await?;
+                self.claim_all(epoch).await?;
+                Ok(true)
+            }
+            // A reorganisation took it away, or the node died before posting.
+            PayoutStatus::Missing => {
+                self.post(&self.bundle(epoch)?).await?;
+                Ok(false)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Takes what is not claimed yet, for everybody.
+    async fn claim_all(&self, epoch: Epoch) -> Result<(), NodeError> {
+        let payouts = self.bundle(epoch)?.payouts();
+        let Ok(tree) = ClaimTree::new(payouts) else { return Ok(()) };
+        let mut claims = Vec::new();
+        for (account, amount) in tree.payouts() {
+            if !self.chain.ledger().claimed(epoch, *account).await?
+                && let Some((_, proof)) = tree.proof(*account)
+            {
+                claims.push(ClaimRequest { epoch, account: *account, amount: *amount, proof });
+            }
+        }
+        // A transaction has a gas limit; some 80,000 gas a claim leaves room for a hundred.
+        for some in claims.chunks(100) {
+            self.chain.ledger().claim(some).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What is posted for a bundle.
+pub fn payout(bundle: &Bundle) -> Payout {
+    Payout {
+        root: bundle.result.root,
+        total: bundle.result.paid,
+        revenue: bundle.result.revenue,
+        bundle_digest: bundle.digest(),
+        bundle_length: u64::try_from(bundle.to_bytes().len()).unwrap_or(u64::MAX),
+        journal_root: bundle.header.journal_after.root,
+        journal_size: bundle.header.journal_after.size,
+        previous_digest: bundle.header.previous.unwrap_or_default(),
+    }
+}
