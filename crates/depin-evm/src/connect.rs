@@ -222,8 +222,7 @@ impl Fallback {
         }
         let found = self.chain_of(node).await?;
         if found != self.expected {
-            let other =
-                ConnectError::OtherChain { url: place(&node.url), expected: self.expected, found };
+            let other = ConnectError::OtherChain { url: place(&node.url), expected: self.expected, found };
             return Err(Attempt::Final(TransportErrorKind::custom(other)));
         }
         node.checked.store(true, Ordering::Relaxed);
@@ -299,7 +298,8 @@ fn tls(https: bool) -> Result<rustls::ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     Ok(if https {
-        let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(|error| error.to_string())?;
+        let verifier =
+            rustls_platform_verifier::Verifier::new(provider).map_err(|error| error.to_string())?;
         builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
     } else {
         // Machines without certificates can still reach a local node.

@@ -39,6 +39,60 @@ mod bindings {
 
 pub use bindings::{DeviceRegistry, NetworkToken, RewardDistributor, ServiceCredits};
 
+/// Where an epoch is: `RewardDistributor.Status`, which an ABI shows as a bare number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EpochStatus {
+    /// Escrows nothing yet.
+    Unstarted,
+    /// No candidate in this round.
+    Awaiting,
+    /// One candidate, and its window runs.
+    Open,
+    /// In dispute.
+    Contested,
+    /// Its root is fixed for good.
+    Final,
+}
+
+impl EpochStatus {
+    /// Reads the number; none when a later contract has more of them.
+    pub const fn from_abi(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Unstarted,
+            1 => Self::Awaiting,
+            2 => Self::Open,
+            3 => Self::Contested,
+            4 => Self::Final,
+            _ => return None,
+        })
+    }
+}
+
+/// Where a device is in its life: `DeviceRegistry.Status`, which an ABI shows as a bare number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceStatus {
+    /// Never registered.
+    Unknown,
+    /// Registered.
+    Active,
+    /// Switched off for ever.
+    Deactivated,
+}
+
+impl DeviceStatus {
+    /// Reads the number; none when a later contract has more of them.
+    pub const fn from_abi(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Unknown,
+            1 => Self::Active,
+            2 => Self::Deactivated,
+            _ => return None,
+        })
+    }
+}
+
 /// Why a contract refused: one of its custom errors, with their fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -207,11 +207,8 @@ fn creation_codes(admin: Address, deployment: &Deployment, config: &DeployConfig
         initialSupply: config.initial_supply.into(),
         mintCap_: config.mint_cap.into(),
     };
-    let credits = ServiceCredits::constructorCall {
-        token_: deployment.token,
-        burnBps_: config.burn.value(),
-        admin,
-    };
+    let credits =
+        ServiceCredits::constructorCall { token_: deployment.token, burnBps_: config.burn.value(), admin };
     let distributor = RewardDistributor::constructorCall {
         config: RewardDistributor::Config {
             token: deployment.token,
@@ -310,16 +307,8 @@ async fn check_config(
     same("the halving interval", config.halving_interval, distributor.halvingInterval().call().await?)?;
     same("the mint per burn", config.mint_per_burn.value(), distributor.mintPerBurnBps().call().await?)?;
     same("the challenge window", config.challenge_window, distributor.challengeWindow().call().await?)?;
-    same(
-        "the proposal bond",
-        config.proposal_bond.into(),
-        distributor.proposalBond().call().await?,
-    )?;
-    same(
-        "the challenge bond",
-        config.challenge_bond.into(),
-        distributor.challengeBond().call().await?,
-    )
+    same("the proposal bond", config.proposal_bond.into(), distributor.proposalBond().call().await?)?;
+    same("the challenge bond", config.challenge_bond.into(), distributor.challengeBond().call().await?)
 }
 
 fn same<T: PartialEq + ToString>(what: &'static str, expected: T, found: T) -> Result<(), DeployError> {

@@ -1,14 +1,26 @@
 #![doc = include_str!("../README.md")]
 
+pub mod anvil;
+mod beacon;
 mod client;
 mod connect;
 pub mod contracts;
+pub mod credits;
 mod deploy;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod events;
+mod finality;
 mod key;
+mod ledger;
+mod registry;
 
+pub use beacon::{BLOCK_BEACON, BlockBeacon, BlockBeaconRule, Moments};
 pub use client::{Client, Options, SendError, Sender};
 pub use connect::{ConnectError, Url, connect};
 pub use deploy::{DeployConfig, DeployError, Deployment, deploy};
+pub use events::{EventsError, events};
+pub use finality::{FinalBlock, Finality, HeaderError, final_block, header};
 pub use key::{KeyError, signer_from_env, signer_from_keystore};
+pub use ledger::{ContractCallError, EpochState, EvmLedger};
+pub use registry::EvmRegistry;

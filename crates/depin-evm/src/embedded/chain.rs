@@ -188,10 +188,7 @@ impl Chain {
         BlockContext {
             number: tip.header.number.saturating_add(1),
             timestamp,
-            base_fee: tip
-                .header
-                .next_block_base_fee(BaseFeeParams::ethereum())
-                .unwrap_or(INITIAL_BASE_FEE),
+            base_fee: tip.header.next_block_base_fee(BaseFeeParams::ethereum()).unwrap_or(INITIAL_BASE_FEE),
             prev_randao: keccak256(tip.hash),
         }
     }

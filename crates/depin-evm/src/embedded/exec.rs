@@ -161,7 +161,9 @@ fn refusal(
         InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
             format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}")
         }
-        InvalidTransaction::InvalidChainId => format!("invalid chain id for signer: have {:?}", tx.chain_id()),
+        InvalidTransaction::InvalidChainId => {
+            format!("invalid chain id for signer: have {:?}", tx.chain_id())
+        }
         InvalidTransaction::MissingChainId => {
             "only replay-protected (EIP-155) transactions allowed over RPC".to_owned()
         }

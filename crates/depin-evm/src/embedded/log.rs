@@ -59,7 +59,11 @@ pub(super) enum Record {
 /// A transaction as it was received.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
-pub(super) struct RawTx(#[n(0)] #[cbor(with = "minicbor::bytes")] pub(super) Vec<u8>);
+pub(super) struct RawTx(
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(super) Vec<u8>,
+);
 
 /// How a chain starts. Two chains with different ones never share a block hash.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -79,10 +83,10 @@ pub(super) struct Genesis {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Prefunded {
     #[n(0)]
-        #[cbor(with = "cbor::address")]
+    #[cbor(with = "cbor::address")]
     pub(super) address: depin_core::Address,
     #[n(1)]
-        #[cbor(with = "minicbor::bytes")]
+    #[cbor(with = "minicbor::bytes")]
     pub(super) balance: [u8; 32],
 }
 
@@ -191,8 +195,8 @@ fn parse(bytes: &[u8], path: &Path) -> Result<(Vec<Record>, usize), OpenError> {
             Frame::Damaged(what) => return Err(damaged(what)),
             Frame::Good { payload, after } => {
                 check_version(payload, records.is_empty(), path)?;
-                let record =
-                    cbor::from_slice(payload).map_err(|_| damaged("a record that this version cannot read"))?;
+                let record = cbor::from_slice(payload)
+                    .map_err(|_| damaged("a record that this version cannot read"))?;
                 records.push(record);
                 rest = after;
             }
@@ -201,7 +205,10 @@ fn parse(bytes: &[u8], path: &Path) -> Result<(Vec<Record>, usize), OpenError> {
 }
 
 enum Frame<'a> {
-    Good { payload: &'a [u8], after: &'a [u8] },
+    Good {
+        payload: &'a [u8],
+        after: &'a [u8],
+    },
     /// Nothing, or what an interrupted write leaves.
     End,
     Damaged(&'static str),
@@ -248,10 +255,8 @@ fn check_version(payload: &[u8], first: bool, path: &Path) -> Result<(), OpenErr
     match version {
         Ok(VERSION) => Ok(()),
         Ok(found) => Err(OpenError::Version { path: path.to_owned(), found, supported: VERSION }),
-        Err(_) => Err(OpenError::Damaged {
-            path: path.to_owned(),
-            at: MAGIC.len(),
-            what: "the genesis record",
-        }),
+        Err(_) => {
+            Err(OpenError::Damaged { path: path.to_owned(), at: MAGIC.len(), what: "the genesis record" })
+        }
     }
 }

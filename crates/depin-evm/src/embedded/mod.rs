@@ -71,12 +71,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            chain_id: EMBEDDED_CHAIN_ID,
-            genesis_time: None,
-            clock: Clock::Wall,
-            accounts: Vec::new(),
-        }
+        Self { chain_id: EMBEDDED_CHAIN_ID, genesis_time: None, clock: Clock::Wall, accounts: Vec::new() }
     }
 }
 
@@ -195,6 +190,14 @@ impl EmbeddedChain {
     /// Sets a manual clock to `seconds` since the Unix epoch. Blocks never go back in time, whatever it says.
     pub fn set_time(&self, seconds: u64) {
         self.lock().chain.set_time(seconds);
+    }
+
+    /// Seals an empty block: so that time passes on the chain when nobody sends anything.
+    ///
+    /// # Errors
+    /// When the block cannot be stored.
+    pub fn mine(&self) -> Result<(), TransportError> {
+        self.lock().seal(Vec::new()).map_err(|failure| TransportError::ErrorResp(failure.into_payload()))
     }
 
     fn rpc_client(&self) -> RpcClient {

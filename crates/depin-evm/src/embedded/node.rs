@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use alloy::{
-    consensus::{TxEnvelope, transaction::Recovered},
     consensus::transaction::SignerRecoverable,
+    consensus::{TxEnvelope, transaction::Recovered},
     eips::eip2718::{Decodable2718, Encodable2718},
     primitives::{Address, B256, U256},
 };
@@ -72,8 +72,7 @@ impl Node {
             Record::Block { timestamp, txs, hash } => {
                 let txs: Result<Vec<_>, _> = txs.iter().map(|tx| decode(&tx.0)).collect();
                 let txs = txs.map_err(|failure| refused(failure.message))?;
-                let found =
-                    self.chain.seal(txs, timestamp).map_err(|failure| refused(failure.message))?.hash;
+                let found = self.chain.seal(txs, timestamp).map_err(|failure| refused(failure.message))?.hash;
                 if found.0 == hash.0 {
                     Ok(())
                 } else {
@@ -139,8 +138,7 @@ impl Node {
         if decoded.iter().any(|(_, offset)| *offset >= depth) {
             return Err(RpcFailure::invalid(format!("a block offset reaches past the {depth} new blocks")));
         }
-        let timestamps: Vec<u64> =
-            self.rewind(fork)?.iter().map(|block| block.header.timestamp).collect();
+        let timestamps: Vec<u64> = self.rewind(fork)?.iter().map(|block| block.header.timestamp).collect();
         for (offset, timestamp) in (0..).zip(timestamps) {
             let block = decoded.iter().filter(|(_, at)| *at == offset).map(|(tx, _)| tx.clone()).collect();
             self.chain.set_next_timestamp(timestamp)?;
@@ -154,7 +152,9 @@ impl Node {
             None => Ok(()),
             Some(file) => file.append(record).map_err(|error| {
                 tracing::error!(%error, "the blocks file cannot be written");
-                RpcFailure::rejected(format!("the block could not be stored: {error}; free the disk and retry"))
+                RpcFailure::rejected(format!(
+                    "the block could not be stored: {error}; free the disk and retry"
+                ))
             }),
         }
     }

@@ -178,7 +178,11 @@ impl World {
 
     fn put_slot(&mut self, address: Address, slot: U256, value: U256) {
         let slots = self.slots.entry(address).or_default();
-        if value.is_zero() { slots.remove(&slot) } else { slots.insert(slot, value) };
+        if value.is_zero() {
+            slots.remove(&slot)
+        } else {
+            slots.insert(slot, value)
+        };
     }
 
     fn slot(&self, address: &Address, slot: &U256) -> U256 {

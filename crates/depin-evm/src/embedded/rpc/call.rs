@@ -36,7 +36,8 @@ pub(super) fn estimate(node: &Node, request: TransactionRequest, block: BlockId)
     if likely < high {
         if succeeds(node, &request, block, likely) { high = likely } else { low = likely }
     }
-    while low.saturating_add(1) < high && high.saturating_sub(low).saturating_mul(1000) > high.saturating_mul(15)
+    while low.saturating_add(1) < high
+        && high.saturating_sub(low).saturating_mul(1000) > high.saturating_mul(15)
     {
         let middle = low.midpoint(high).min(low.saturating_mul(2).max(1));
         if succeeds(node, &request, block, middle) { high = middle } else { low = middle }
@@ -60,11 +61,7 @@ fn run(
 }
 
 /// How much gas the sender can pay for, when the request names a price.
-fn affordable(
-    node: &Node,
-    request: &TransactionRequest,
-    block: BlockId,
-) -> Result<Option<u64>, RpcFailure> {
+fn affordable(node: &Node, request: &TransactionRequest, block: BlockId) -> Result<Option<u64>, RpcFailure> {
     let price = U256::from(request.max_fee_per_gas.or(request.gas_price).unwrap_or_default());
     let Some(from) = request.from.filter(|_| !price.is_zero()) else { return Ok(None) };
     let view = node.chain.view(number(node, block)?.unwrap_or(node.chain.height()))?;

@@ -41,9 +41,7 @@ pub(super) fn dispatch(node: &mut Node, method: &str, params: &str) -> Answer {
         "web3_clientVersion" => json(&concat!("depin/", env!("CARGO_PKG_VERSION"))),
         "web3_sha3" => json(&keccak256(params.get::<Bytes>(0)?)),
         "eth_blockNumber" => json(&U64::from(node.chain.height())),
-        "eth_gasPrice" => json(&U64::from(
-            node.chain.context(None).base_fee.saturating_add(PRIORITY_FEE),
-        )),
+        "eth_gasPrice" => json(&U64::from(node.chain.context(None).base_fee.saturating_add(PRIORITY_FEE))),
         "eth_maxPriorityFeePerGas" => json(&U64::from(PRIORITY_FEE)),
         "eth_feeHistory" => {
             views::fee_history(node, params.get::<U64>(0)?.to(), params.get(1)?, params.optional(2)?)
@@ -80,9 +78,8 @@ fn state(node: &Node, method: &str, params: &Params) -> Option<Answer> {
         "eth_getCode" => account(1).map(|(address, view)| {
             json(&view.code_of(&address).map(|code| code.original_bytes()).unwrap_or_default())
         }),
-        "eth_getStorageAt" => account(2).and_then(|(address, view)| {
-            Ok(json(&B256::from(view.slot(address, params.get::<U256>(1)?))))
-        }),
+        "eth_getStorageAt" => account(2)
+            .and_then(|(address, view)| Ok(json(&B256::from(view.slot(address, params.get::<U256>(1)?))))),
         _ => return None,
     };
     Some(answer.and_then(|answer| answer))
@@ -94,17 +91,15 @@ fn block(node: &Node, method: &str, params: &Params) -> Option<Answer> {
         let number = number(node, BlockId::Number(params.get(0)?))?;
         Ok(node.chain.block(number.unwrap_or(node.chain.height())))
     };
-    let by_hash = || -> Result<Option<&Block>, RpcFailure> {
-        Ok(node.chain.block_by_hash(&params.get::<B256>(0)?))
-    };
+    let by_hash =
+        || -> Result<Option<&Block>, RpcFailure> { Ok(node.chain.block_by_hash(&params.get::<B256>(0)?)) };
     let full = || Ok::<_, RpcFailure>(params.optional::<bool>(1)?.unwrap_or(false));
     let shown = |block: Result<Option<&Block>, RpcFailure>| match (block, full()) {
         (Ok(block), Ok(full)) => json(&block.map(|block| views::block(block, full))),
         (Err(failure), _) | (_, Err(failure)) => Err(failure),
     };
-    let counted = |block: Result<Option<&Block>, RpcFailure>| {
-        json(&block?.map(|block| U64::from(count(&block.txs))))
-    };
+    let counted =
+        |block: Result<Option<&Block>, RpcFailure>| json(&block?.map(|block| U64::from(count(&block.txs))));
     Some(match method {
         "eth_getBlockByNumber" => shown(by_number()),
         "eth_getBlockByHash" => shown(by_hash()),
@@ -128,9 +123,10 @@ fn control(node: &mut Node, method: &str, params: &Params) -> Option<Answer> {
             node.chain.increase_time(seconds);
             json(&seconds)
         }),
-        "evm_setNextBlockTimestamp" | "anvil_setNextBlockTimestamp" => {
-            params.number(0).and_then(|seconds| node.chain.set_next_timestamp(seconds)).and_then(|()| json(&()))
-        }
+        "evm_setNextBlockTimestamp" | "anvil_setNextBlockTimestamp" => params
+            .number(0)
+            .and_then(|seconds| node.chain.set_next_timestamp(seconds))
+            .and_then(|()| json(&())),
         "evm_mine" => node.seal(Vec::new()).and_then(|()| json(&"0x0")),
         "anvil_mine" | "hardhat_mine" => mine(node, params),
         "anvil_setBalance" | "hardhat_setBalance" => params
@@ -165,10 +161,7 @@ fn reorg(node: &mut Node, params: &Params) -> Result<(), RpcFailure> {
     }
     let Options { depth, tx_block_pairs } = match params.0.first() {
         Some(Value::Object(_)) => params.get(0)?,
-        _ => Options {
-            depth: params.number(0)?,
-            tx_block_pairs: params.optional(1)?.unwrap_or_default(),
-        },
+        _ => Options { depth: params.number(0)?, tx_block_pairs: params.optional(1)?.unwrap_or_default() },
     };
     if depth > MAX_BLOCKS {
         return Err(RpcFailure::too_much(format!("{depth} blocks; ask for at most {MAX_BLOCKS} at once")));
@@ -189,9 +182,9 @@ fn number(node: &Node, block: BlockId) -> Result<Option<u64>, RpcFailure> {
         BlockId::Number(BlockNumberOrTag::Pending) => Ok(None),
         BlockId::Number(BlockNumberOrTag::Earliest) => Ok(Some(0)),
         // The only node there is never changes its mind by itself.
-        BlockId::Number(
-            BlockNumberOrTag::Latest | BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized,
-        ) => Ok(Some(height)),
+        BlockId::Number(BlockNumberOrTag::Latest | BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized) => {
+            Ok(Some(height))
+        }
         BlockId::Number(BlockNumberOrTag::Number(number)) => Ok(Some(number)),
     }
 }

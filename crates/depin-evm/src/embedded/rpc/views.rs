@@ -22,9 +22,7 @@ const MAX_FEE_BLOCKS: u64 = 1024;
 
 pub(super) fn block(block: &Block, full: bool) -> rpc::Block {
     let transactions = if full {
-        BlockTransactions::Full(
-            (0..block.txs.len()).filter_map(|index| transaction(block, index)).collect(),
-        )
+        BlockTransactions::Full((0..block.txs.len()).filter_map(|index| transaction(block, index)).collect())
     } else {
         BlockTransactions::Hashes(block.txs.iter().map(|mined| *mined.tx.tx_hash()).collect())
     };
@@ -138,8 +136,7 @@ pub(super) fn fee_history(
 /// A share as a decimal fraction with six places, made without floating point.
 fn ratio(part: u64, whole: u64) -> Result<Number, RpcFailure> {
     let millionths = u128::from(part).saturating_mul(1_000_000).checked_div(u128::from(whole)).unwrap_or(0);
-    let text =
-        format!("{}.{:06}", millionths.checked_div(1_000_000).unwrap_or(0), millionths % 1_000_000);
+    let text = format!("{}.{:06}", millionths.checked_div(1_000_000).unwrap_or(0), millionths % 1_000_000);
     serde_json::from_str(&text).map_err(|error| RpcFailure::rejected(error.to_string()))
 }
 

@@ -1,0 +1,276 @@
+//! What the contracts said, as the values of `depin-core`. A node is asked and not believed: what it answers must fit together.
+
+use std::collections::BTreeMap;
+
+use alloy::{
+    primitives::{B256, U256},
+    providers::Provider,
+    rpc::types::{Filter, Log},
+    sol_types::SolEvent,
+    transports::TransportError,
+};
+use depin_core::{Amount, ChainEvent, DeviceId, Digest, Epoch, Located, TypedKey};
+
+use crate::{
+    Client, Deployment,
+    contracts::{DeviceRegistry, RewardDistributor, ServiceCredits},
+    finality::{HeaderError, header},
+};
+
+/// Blocks asked for at once: what public nodes answer.
+const CHUNK: u64 = 2_000;
+/// Most blocks one call covers.
+const MAX_BLOCKS: u64 = 1_000_000;
+/// Most events one call returns.
+const MAX_EVENTS: usize = 200_000;
+
+/// Why events could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EventsError {
+    /// The chain cannot be reached, or the node refuses.
+    #[error("the events cannot be read: {0}; ask again or ask another node")]
+    Unavailable(#[from] TransportError),
+    /// More than one call takes.
+    #[error("{found} {what} at once; ask for at most {max}")]
+    TooMuch {
+        /// Blocks or events.
+        what: &'static str,
+        /// How many.
+        found: u64,
+        /// How many are allowed.
+        max: u64,
+    },
+    /// A header that is missing or does not hold.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The node contradicts itself, or a contract is not ours.
+    #[error("the log {index} of block {block} does not hold: {what}; ask another node")]
+    Invalid {
+        /// Number of the block.
+        block: u64,
+        /// Position of the log in it.
+        index: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The chain changed while it was read.
+    #[error("block {block} was replaced while it was read; read again from an earlier block")]
+    Reorganised {
+        /// Number of the block.
+        block: u64,
+    },
+}
+
+/// Every event of the contracts of `deployment` in the blocks `from..=to` that [`ChainEvent`] knows, in their order on the chain.
+///
+/// Each log is of one of the contracts, has the position and the block it should, and its block's header hashes to what the log says.
+/// Whether the node left any out cannot be told from logs; ask two nodes where that matters.
+///
+/// # Errors
+/// [`EventsError`].
+pub async fn events(
+    client: &Client,
+    deployment: &Deployment,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Located>, EventsError> {
+    let blocks = to.saturating_sub(from).saturating_add(1);
+    if from > to {
+        return Ok(Vec::new());
+    }
+    if blocks > MAX_BLOCKS {
+        return Err(EventsError::TooMuch { what: "blocks", found: blocks, max: MAX_BLOCKS });
+    }
+    let mut located = Vec::new();
+    let mut hashes = BTreeMap::new();
+    let mut start = from;
+    while start <= to {
+        let end = start.saturating_add(CHUNK.saturating_sub(1)).min(to);
+        for log in client.provider().get_logs(&filter(deployment, start, end)).await? {
+            let found = read(deployment, &log, start, end, located.last())?;
+            hashes.insert(found.block, found.block_hash);
+            located.push(found);
+        }
+        if located.len() > MAX_EVENTS {
+            let found = u64::try_from(located.len()).unwrap_or(u64::MAX);
+            return Err(EventsError::TooMuch {
+                what: "events",
+                found,
+                max: u64::try_from(MAX_EVENTS).unwrap_or(u64::MAX),
+            });
+        }
+        let Some(next) = end.checked_add(1) else { break };
+        start = next;
+    }
+    for (block, hash) in hashes {
+        if Digest(header(client, block).await?.hash_slow().0) != hash {
+            return Err(EventsError::Reorganised { block });
+        }
+    }
+    Ok(located)
+}
+
+/// The contracts and the events that count.
+fn filter(deployment: &Deployment, from: u64, to: u64) -> Filter {
+    Filter::new()
+        .from_block(from)
+        .to_block(to)
+        .address(vec![deployment.registry, deployment.credits, deployment.distributor])
+        .event_signature(SIGNATURES.to_vec())
+}
+
+const SIGNATURES: [B256; 8] = [
+    DeviceRegistry::DeviceRegistered::SIGNATURE_HASH,
+    DeviceRegistry::DeviceTransferred::SIGNATURE_HASH,
+    DeviceRegistry::DeviceDeactivated::SIGNATURE_HASH,
+    ServiceCredits::Paid::SIGNATURE_HASH,
+    RewardDistributor::EpochStarted::SIGNATURE_HASH,
+    RewardDistributor::RootProposed::SIGNATURE_HASH,
+    RewardDistributor::RootFinal::SIGNATURE_HASH,
+    RewardDistributor::Claimed::SIGNATURE_HASH,
+];
+
+/// Checks one log's place and reads it.
+fn read(
+    deployment: &Deployment,
+    log: &Log,
+    from: u64,
+    to: u64,
+    previous: Option<&Located>,
+) -> Result<Located, EventsError> {
+    let (block, index) = (log.block_number.unwrap_or_default(), log.log_index.unwrap_or_default());
+    let invalid = |what| EventsError::Invalid { block, index, what };
+    if log.removed {
+        return Err(EventsError::Reorganised { block });
+    }
+    let (Some(_), Some(_), Some(hash)) = (log.block_number, log.log_index, log.block_hash) else {
+        return Err(invalid("it has no place on the chain"));
+    };
+    if !(from..=to).contains(&block) {
+        return Err(invalid("its block was not asked for"));
+    }
+    if let Some(before) = previous {
+        if (before.block, before.log_index) >= (block, index) {
+            return Err(invalid("it is out of order"));
+        }
+        if before.block == block && before.block_hash != Digest(hash.0) {
+            return Err(EventsError::Reorganised { block });
+        }
+    }
+    let event = decode(deployment, log).map_err(invalid)?;
+    Ok(Located { block, block_hash: Digest(hash.0), log_index: index, event })
+}
+
+/// Reads a log by its contract and its signature, with every topic and value checked for its type.
+fn decode(deployment: &Deployment, log: &Log) -> Result<ChainEvent, &'static str> {
+    let signature = *log.topic0().ok_or("it has no signature")?;
+    match log.address() {
+        address if address == deployment.registry => registry(log, signature),
+        address if address == deployment.credits => credits(log, signature),
+        address if address == deployment.distributor => distributor(log, signature),
+        _ => Err("it is of another contract"),
+    }
+}
+
+fn registry(log: &Log, signature: B256) -> Result<ChainEvent, &'static str> {
+    match signature {
+        DeviceRegistry::DeviceRegistered::SIGNATURE_HASH => {
+            let event = parse::<DeviceRegistry::DeviceRegistered>(log)?;
+            let key = TypedKey::from_bytes(&event.deviceKey).map_err(|_| "its device key is none")?;
+            let device = DeviceId(key);
+            if device.on_chain() != Digest(event.device.0) {
+                return Err("its device id is not that of its key");
+            }
+            Ok(ChainEvent::DeviceRegistered {
+                device,
+                owner: event.owner,
+                nonce: number(event.nonce)?,
+                deadline: number(event.deadline)?,
+                proof: event.deviceProof.to_vec(),
+            })
+        }
+        DeviceRegistry::DeviceTransferred::SIGNATURE_HASH => {
+            let event = parse::<DeviceRegistry::DeviceTransferred>(log)?;
+            Ok(ChainEvent::DeviceTransferred {
+                device: Digest(event.device.0),
+                from: event.from,
+                to: event.to,
+                nonce: number(event.nonce)?,
+                deadline: number(event.deadline)?,
+                proof: event.deviceProof.to_vec(),
+            })
+        }
+        DeviceRegistry::DeviceDeactivated::SIGNATURE_HASH => {
+            let event = parse::<DeviceRegistry::DeviceDeactivated>(log)?;
+            Ok(ChainEvent::DeviceDeactivated { device: Digest(event.device.0) })
+        }
+        _ => Err("the registry has no such event"),
+    }
+}
+
+fn credits(log: &Log, signature: B256) -> Result<ChainEvent, &'static str> {
+    match signature {
+        ServiceCredits::Paid::SIGNATURE_HASH => {
+            let event = parse::<ServiceCredits::Paid>(log)?;
+            Ok(ChainEvent::CreditsPaid {
+                customer: event.customer,
+                amount: amount(event.amount)?,
+                burned: amount(event.burned)?,
+            })
+        }
+        _ => Err("the credits contract has no such event"),
+    }
+}
+
+fn distributor(log: &Log, signature: B256) -> Result<ChainEvent, &'static str> {
+    match signature {
+        RewardDistributor::EpochStarted::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::EpochStarted>(log)?;
+            Ok(ChainEvent::EpochStarted {
+                epoch: Epoch(number(event.epoch)?),
+                mint_cap: amount(event.mintCap)?,
+                revenue_cap: amount(event.revenueCap)?,
+            })
+        }
+        RewardDistributor::RootProposed::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::RootProposed>(log)?;
+            Ok(ChainEvent::RootProposed {
+                epoch: Epoch(number(event.epoch)?),
+                root: Digest(event.candidate.root.0),
+                bundle: Digest(event.candidate.bundleDigest.0),
+            })
+        }
+        RewardDistributor::RootFinal::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::RootFinal>(log)?;
+            Ok(ChainEvent::RootFinal {
+                epoch: Epoch(number(event.epoch)?),
+                root: Digest(event.root.0),
+                bundle: Digest(event.bundleDigest.0),
+                total: amount(event.total)?,
+            })
+        }
+        RewardDistributor::Claimed::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::Claimed>(log)?;
+            Ok(ChainEvent::Claimed {
+                epoch: Epoch(number(event.epoch)?),
+                account: event.account,
+                amount: amount(event.amount)?,
+            })
+        }
+        _ => Err("the distributor has no such event"),
+    }
+}
+
+/// Decodes an event from topics and data; anything that is not its exact encoding is refused.
+fn parse<E: SolEvent>(log: &Log) -> Result<E, &'static str> {
+    E::decode_log_data_validate(log.data()).map_err(|_| "its topics or its data are not those of its event")
+}
+
+fn number(value: U256) -> Result<u64, &'static str> {
+    u64::try_from(value).map_err(|_| "a number exceeds 64 bits")
+}
+
+fn amount(value: U256) -> Result<Amount, &'static str> {
+    Amount::try_from(value).map_err(|_| "an amount exceeds 128 bits")
+}
