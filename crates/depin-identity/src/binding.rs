@@ -39,7 +39,6 @@ pub enum Action {
         /// The owner from then on.
         #[n(0)]
         #[cbor(with = "cbor::address")]
-        #[serde(rename = "newOwner")]
         new_owner: Address,
     },
     /// The device is switched off for ever. Signed by the owner alone, since the device may be lost or stolen.
