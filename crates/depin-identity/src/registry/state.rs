@@ -148,16 +148,15 @@ impl Registry {
                 self.register(*device, *owner, *nonce, *deadline, proof)
             }
             ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, proof } => {
-                let binding = |device| Binding {
+                let record = self.on_chain(device).ok_or(RegistryError::Unknown { device: *device })?;
+                let binding = Binding {
                     action: Action::Transfer { new_owner: *to },
-                    device,
+                    device: record.device,
                     owner: *from,
                     domain: self.domain,
                     nonce: *nonce,
                     deadline: *deadline,
                 };
-                let record = self.on_chain(device).ok_or(RegistryError::Unknown { device: *device })?;
-                let binding = binding(record.device);
                 check_transfer(record, &binding)?;
                 binding.verify_device_proof(proof)?;
                 if let Some(record) = self.devices.get_mut(&binding.device) {
