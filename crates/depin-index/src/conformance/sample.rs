@@ -76,7 +76,8 @@ pub fn event(number: u64) -> ChainEvent {
         4 => ChainEvent::RootProposed { epoch, root, bundle },
         5 => ChainEvent::RootFinal { epoch, root, bundle, total: amount },
         6 => ChainEvent::Claimed { epoch, account: account(some), amount },
-        _ => ChainEvent::DeviceDeactivated { device: device(other).on_chain() },
+        // Every second device.
+        _ => ChainEvent::DeviceDeactivated { device: device(other & !1).on_chain() },
     }
 }
 
@@ -125,7 +126,8 @@ pub fn claims(number: u64) -> Vec<ClaimFacts> {
         .collect()
 }
 
-/// Everything at once: blocks 1 to `blocks` of a fork with two events each, and `epochs` epochs with their claims and reports.
+/// Everything at once: blocks 1 to `blocks` of a fork with two events each, and `epochs` epochs with their claims, and reports of devices
+/// of which the last four appear nowhere else.
 pub fn batch(blocks: u64, epochs: u64, fork: u64) -> (Batch, Cursor) {
     let place = |number: u64| {
         let block = block(number / 2 + 1, fork);
@@ -135,7 +137,7 @@ pub fn batch(blocks: u64, epochs: u64, fork: u64) -> (Batch, Cursor) {
         events: (0..blocks.saturating_mul(2)).map(place).collect(),
         epochs: (0..epochs).map(|number| epoch(number, 8)).collect(),
         claims: (0..epochs).flat_map(claims).collect(),
-        reports: (0..8)
+        reports: (4..12)
             .map(|one| ReportFacts { device: device(one), count: one, last: Timestamp(one) })
             .collect(),
     };

@@ -147,3 +147,83 @@ fn spawn(name: &str, connections: Vec<Connection>, waiting: usize) -> Result<mps
     }
     Ok(sender)
 }
+
+#[cfg(test)]
+mod tests {
+    use depin_core::{Address, DeviceId, Digest, Epoch, KeyType, TypedKey};
+    use rusqlite::{
+        trace::{TraceEvent, TraceEventCodes},
+        types::Null,
+    };
+
+    use super::*;
+    use crate::{DeviceFilter, DeviceStatus, EventKind, Seek};
+
+    fn seek<K>(after: K) -> [Seek<K>; 2] {
+        [Seek::default(), Seek { after: Some(after), ..Seek::default() }]
+    }
+
+    fn every_query() -> Vec<Query> {
+        let device = DeviceId(TypedKey::new(KeyType::Ed25519, &[9; 32]).unwrap());
+        let account = Address::repeat_byte(1);
+        let mut queries = vec![Query::Epoch(Epoch(3)), Query::Device(device)];
+        for page in seek(Epoch(3)) {
+            queries.push(Query::Epochs(page.clone()));
+            queries.push(Query::Earnings(device, page.clone()));
+            queries.push(Query::Verdicts(device, page.clone()));
+            queries.push(Query::Claims(account, page));
+        }
+        for page in seek(device) {
+            queries.push(Query::Owner(account, page.clone()));
+            for status in [None, Some(DeviceStatus::Active)] {
+                for prefix in [None, Some("did:key:z6".to_owned())] {
+                    queries.push(Query::Devices(DeviceFilter { status, prefix }, page.clone()));
+                }
+            }
+        }
+        queries.extend(seek(account).map(Query::Customers));
+        for page in seek((1, 2)) {
+            queries.push(Query::Events(None, page.clone()));
+            queries.push(Query::Events(Some(EventKind::Claimed), page));
+        }
+        queries.extend(seek((Epoch(1), Some(device), "late".into())).map(Query::Refusals));
+        queries
+    }
+
+    #[test]
+    fn every_list_is_read_along_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection =
+            schema::writer(&folder.path().join("index.db"), NetworkId(Digest([1; 32]))).unwrap();
+        // One row, so that statements per row run too.
+        connection
+            .execute_batch(
+                "INSERT INTO epochs VALUES (0, zeroblob(32), zeroblob(32), zeroblob(32), zeroblob(32), zeroblob(32),
+                 zeroblob(32), zeroblob(32), 'watt-hours', zeroblob(32), 0, 0, 0, 0, 0)",
+            )
+            .unwrap();
+        let statements = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&statements);
+        let listen = move |event: TraceEvent<'_>| {
+            if let TraceEvent::Stmt(_, sql) = event {
+                heard.lock().unwrap().push(sql.to_owned());
+            }
+        };
+        connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(listen)).unwrap();
+        for query in every_query() {
+            read::answer(&mut connection, query).unwrap();
+        }
+        let statements = std::mem::take(&mut *statements.lock().unwrap());
+        let selects: Vec<_> = statements.iter().filter(|sql| sql.starts_with("SELECT")).collect();
+        assert!(selects.len() >= every_query().len(), "{statements:#?}");
+        for sql in selects {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let nulls = rusqlite::params_from_iter(vec![Null; explain.parameter_count()]);
+            let steps = explain.query_map(nulls, |row| row.get(3)).unwrap();
+            let steps: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
+            for step in steps {
+                assert!(!step.starts_with("SCAN") && !step.contains("TEMP B-TREE"), "{step}\n{sql}");
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The SQLite store says what the plain one says, whatever happens to both.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, Epoch, NetworkId, Text, Timestamp};
+use depin_index::{
+    Batch, BlockRef, ClaimFacts, Cursor, DeviceFilter, DeviceStatus, EventKind, Limit, MemoryStore, Query,
+    ReportFacts, Seek, SqliteStore, Store, conformance::sample,
+};
+use proptest::{collection::vec, option, prelude::*};
+
+/// Something that happens to an index.
+#[derive(Clone, Debug)]
+enum Op {
+    Apply(Batch, Cursor),
+    Rewind(BlockRef),
+    Read(Query),
+}
+
+/// Few enough blocks, forks, devices and epochs that they meet.
+fn block() -> impl Strategy<Value = BlockRef> {
+    // Mostly one fork, or nothing would ever be accepted.
+    (0u64..12, prop_oneof![9 => Just(0u64), 1 => Just(1u64)])
+        .prop_map(|(number, fork)| sample::block(number, fork))
+}
+
+fn event() -> impl Strategy<Value = ChainEvent> {
+    let payment = (0u64..4, any::<u128>(), any::<u128>()).prop_map(|(account, amount, burned)| {
+        ChainEvent::CreditsPaid {
+            customer: sample::account(account),
+            amount: Amount(amount),
+            burned: Amount(burned),
+        }
+    });
+    prop_oneof![3 => (0u64..64).prop_map(sample::event), 1 => payment]
+}
+
+/// The event at a place is mostly the same, so that batches overlap without contradiction.
+fn batch() -> impl Strategy<Value = Batch> {
+    let events = vec((block(), 0u64..3, option::weighted(0.2, event())), 0..6).prop_map(|places| {
+        places
+            .into_iter()
+            .map(|(block, log, other)| {
+                sample::located(block, log, other.unwrap_or_else(|| sample::event(block.number * 3 + log)))
+            })
+            .collect()
+    });
+    let claims = vec((0u64..4, 0u64..4, prop_oneof![9 => Just(7u128), 1 => any::<u128>()]), 0..3);
+    let claims = claims.prop_map(|claims| {
+        let claim = |(epoch, account, amount)| ClaimFacts {
+            epoch: Epoch(epoch),
+            account: sample::account(account),
+            amount: Amount(amount),
+            proof: vec![],
+        };
+        claims.into_iter().map(claim).collect()
+    });
+    let reports = vec((0u64..8, 0u64..5, 0u64..5), 0..3).prop_map(|reports| {
+        let report = |(device, count, last)| ReportFacts {
+            device: sample::device(device),
+            count,
+            last: Timestamp(last),
+        };
+        reports.into_iter().map(report).collect()
+    });
+    let epochs = vec((0u64..4, 0u64..6), 0..2)
+        .prop_map(|epochs| epochs.into_iter().map(|(n, d)| sample::epoch(n, d)).collect());
+    (events, epochs, claims, reports).prop_map(|(events, epochs, claims, reports)| Batch {
+        events,
+        epochs,
+        claims,
+        reports,
+    })
+}
+
+fn cursor() -> impl Strategy<Value = Cursor> {
+    (option::of(block()), 0u64..9).prop_map(|(block, journal)| Cursor { block, journal })
+}
+
+fn seek<K: std::fmt::Debug>(key: impl Strategy<Value = K>) -> impl Strategy<Value = Seek<K>> {
+    (option::of(key), 1u16..6).prop_map(|(after, rows)| Seek { after, limit: Limit::new(rows).unwrap() })
+}
+
+fn device() -> impl Strategy<Value = DeviceId> {
+    (0u64..9).prop_map(sample::device)
+}
+
+fn account() -> impl Strategy<Value = Address> {
+    (0u64..9).prop_map(sample::account)
+}
+
+fn epoch() -> impl Strategy<Value = Epoch> {
+    prop_oneof![6 => 0u64..6, 1 => Just(u64::MAX), 1 => Just(1 << 63)].prop_map(Epoch)
+}
+
+fn place() -> impl Strategy<Value = (u64, u64)> {
+    let number = || prop_oneof![6 => 0u64..14, 1 => Just(u64::MAX)];
+    (number(), number())
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    let reason = prop_oneof![Just(Text::from("late")), Just(Text::from("tag")), Just(Text::from("replayed"))];
+    let filter = (option::of(proptest::sample::select(DeviceStatus::ALL)), option::of((0u64..9, 0usize..60)))
+        .prop_map(|(status, cut)| DeviceFilter {
+            status,
+            prefix: cut
+                .map(|(number, length)| sample::device(number).to_string().chars().take(length).collect()),
+        });
+    prop_oneof![
+        seek(epoch()).prop_map(Query::Epochs),
+        epoch().prop_map(Query::Epoch),
+        (filter, seek(device())).prop_map(|(filter, seek)| Query::Devices(filter, seek)),
+        device().prop_map(Query::Device),
+        (device(), seek(epoch())).prop_map(|(device, seek)| Query::Earnings(device, seek)),
+        (device(), seek(epoch())).prop_map(|(device, seek)| Query::Verdicts(device, seek)),
+        (account(), seek(device())).prop_map(|(owner, seek)| Query::Owner(owner, seek)),
+        (account(), seek(epoch())).prop_map(|(account, seek)| Query::Claims(account, seek)),
+        seek(account()).prop_map(Query::Customers),
+        (option::of(proptest::sample::select(EventKind::ALL)), seek(place()))
+            .prop_map(|(kind, seek)| Query::Events(kind, seek)),
+        seek((epoch(), option::of(device()), reason)).prop_map(Query::Refusals),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (batch(), cursor()).prop_map(|(batch, cursor)| Op::Apply(batch, cursor)),
+        1 => block().prop_map(Op::Rewind),
+        6 => query().prop_map(Op::Read),
+    ]
+}
+
+/// The same outcome, errors included.
+fn told<T: std::fmt::Debug, E: std::fmt::Debug>(outcome: &Result<T, E>) -> String {
+    format!("{outcome:#?}")
+}
+
+/// How often something was accepted and refused, so that a generator that only ever produces refusals is noticed.
+#[derive(Debug, Default)]
+struct Seen {
+    applied: u32,
+    refused: u32,
+    rewound: u32,
+}
+
+async fn compare(ops: Vec<Op>, seen: &mut Seen) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = SqliteStore::open(folder.path().join("index.db"), NetworkId(Digest([1; 32]))).unwrap();
+    let plain = MemoryStore::default();
+    for op in ops {
+        match op {
+            Op::Apply(batch, cursor) => {
+                let outcome = plain.apply(batch.clone(), cursor).await;
+                if outcome.is_ok() {
+                    seen.applied += 1
+                } else {
+                    seen.refused += 1
+                }
+                prop_assert_eq!(told(&sqlite.apply(batch, cursor).await), told(&outcome));
+            }
+            Op::Rewind(to) => {
+                let outcome = plain.rewind(to).await;
+                seen.rewound += u32::from(outcome.is_ok());
+                prop_assert_eq!(told(&sqlite.rewind(to).await), told(&outcome));
+            }
+            Op::Read(query) => {
+                let outcome = plain.read(query.clone()).await;
+                prop_assert_eq!(told(&sqlite.read(query.clone()).await), told(&outcome), "{:?}", query);
+            }
+        }
+        prop_assert_eq!(told(&sqlite.cursor().await), told(&plain.cursor().await));
+    }
+    Ok(())
+}
+
+#[test]
+fn sqlite_and_memory_say_the_same() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut seen = Seen::default();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(200));
+    let seen_by_case = std::cell::RefCell::new(&mut seen);
+    runner
+        .run(&vec(op(), 1..60), |ops| runtime.block_on(compare(ops, &mut seen_by_case.borrow_mut())))
+        .unwrap();
+    assert!(seen.applied > 200 && seen.refused > 200 && seen.rewound > 100, "{seen:?}");
+}
