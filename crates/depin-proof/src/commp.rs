@@ -1,4 +1,4 @@
-//! Filecoin piece commitments, version 1 ("commP", FIP-0069's `fil-commitment-unsealed`).
+//! Filecoin piece commitments, version 1 ("commP", multicodec `fil-commitment-unsealed`), as Lotus computes them.
 //!
 //! The bytes are padded with zeros to a multiple of 127 and spread so that every 254 bits get a leaf of 32 bytes whose two top bits are zero
 //! (Fr32); leaves are paired by SHA-256 with the two top bits of the last byte cleared; missing subtrees are those of zero leaves, up to a

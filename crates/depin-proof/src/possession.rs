@@ -7,6 +7,23 @@
 //!
 //! It does not show how many copies there are, nor where: two deals over the same bytes are answered from one copy, and the answer may come
 //! from somebody else's disk within the time allowed.
+//!
+//! | check | reason | means |
+//! |---|---|---|
+//! | `possession.set` | `no-set`, `malformed` | nothing was ever reported as kept; a report is no [`PieceSet`] and changes nothing |
+//! | | `after-beacon` | a set came too late for this epoch and counts in the next |
+//! | `possession.pieces` | `loss-declared` | pieces of a deal were in the set of the last epoch and are no longer |
+//! | | `not-accepted` | pieces of a deal are not in the set, and were not in the last |
+//! | `possession.subject` | `malformed` | a customer's deal names no pieces, or another unit |
+//! | `possession.deals`, `possession.beacon` | `nothing-wanted`, `no-beacon` | nobody pays; the network has no beacon |
+//! | `possession.answer` | `nothing-kept`, `missing` | nothing could be asked for; nothing was answered |
+//! | | `early`, `late` | before the beacon was known; after the time to answer |
+//! | | `malformed`, `foreign` | no [`Answer`]; one made for another device |
+//! | | `replayed` | made for an earlier epoch, or equal to the last one accepted without holding now |
+//! | | `wrong` | does not show what was asked for |
+//! | | `repeated` | holds, but another one was accepted |
+//! | `possession.work` | `uptime-is-not-work` | reports of other kinds, and no accepted answer |
+//! | `possession.memory` | `malformed` | the memory handed in was not written by this verifier |
 
 mod answer;
 mod challenge;

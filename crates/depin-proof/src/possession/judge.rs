@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Case, Evidence, Judgement, Verifier, Wanted, commp::Piece};
 
-/// Answers that are refused with a finding each; those beyond are counted.
+/// Reports of one kind with a finding each; those beyond are counted.
 const MAX_LISTED: usize = 64;
 
 /// Judges possession of stored bytes; see the [module](super) for what it shows and what not.
@@ -179,15 +179,15 @@ struct Sets {
 
 impl Sets {
     fn of(case: &Case<'_>, memory: &Memory, findings: &mut Vec<Finding>) -> Self {
-        let (mut in_time, mut next) = (Vec::new(), None);
+        let (mut in_time, mut next, mut notes) = (Vec::new(), None, Vec::new());
         for evidence in of_kind(case, SET_KIND) {
             match cbor::from_slice::<PieceSet>(evidence.body) {
                 Ok(set) if evidence.received < case.schedule.commit_until => in_time.push(set),
                 Ok(set) => {
-                    findings.push(set_after_beacon(evidence, case));
+                    notes.push(set_after_beacon(evidence, case));
                     next = Some(set);
                 }
-                Err(error) => findings.push(Finding::fail(
+                Err(error) => notes.push(Finding::fail(
                     "possession.set",
                     "malformed",
                     Side::Device,
@@ -196,6 +196,7 @@ impl Sets {
                 )),
             }
         }
+        findings.extend(bounded(notes.into_iter()));
         let carried = memory.carried().cloned();
         let current = if case.evidence.iter().any(|evidence| evidence.reused) {
             liable(carried.into_iter().chain(in_time))
@@ -270,39 +271,58 @@ fn missing_pieces(
     note(never, "not-accepted", "named in a set before the beacon");
 }
 
-/// Checks every answer in the order of the journal; the first that holds is accepted.
+/// Checks every answer; the first in the order of the journal that holds is accepted. Beside it the others decide nothing.
 fn answers(
     case: &Case<'_>,
     challenge: &Challenge,
     last: Option<Answered>,
     findings: &mut Vec<Finding>,
 ) -> Option<Answered> {
-    let mut accepted: Option<Answered> = None;
-    let mut refused = Vec::new();
-    let answers = of_kind(case, ANSWER_KIND);
-    for evidence in &answers {
-        match check(case, evidence, challenge, last) {
-            Ok(openings) if accepted.is_none() => {
-                accepted = Some(Answered { epoch: case.epoch, challenge: challenge.digest(), openings });
-                let observed = format!("report {}: {} leaves", evidence.index, challenge.samples());
-                findings.push(Finding::pass("possession.answer", observed, challenge.digest().to_string()));
-            }
-            Ok(_) => findings.push(Finding::warning(
-                "possession.answer",
-                "repeated",
-                Side::Device,
-                format!("report {}", evidence.index),
-                "one answer",
-            )),
-            Err(refusal) => refused.push((*evidence, refusal)),
-        }
-    }
-    if answers.is_empty() {
+    let checked: Vec<_> = of_kind(case, ANSWER_KIND)
+        .into_iter()
+        .map(|evidence| (evidence, check(case, evidence, challenge, last)))
+        .collect();
+    if checked.is_empty() {
         let limit = format!("received by {}", case.schedule.answer_until);
         findings.push(Finding::fail("possession.answer", "missing", Side::Device, "no answer", limit));
     }
-    note_refused(&refused, accepted.is_some(), findings);
-    accepted
+    let accepted =
+        checked.iter().find_map(|(evidence, result)| Some((evidence.index, *result.as_ref().ok()?)));
+    let note = |(evidence, result): &(&Evidence<'_>, Result<Digest, AnswerRefusal>)| {
+        let (reason, observed) = match result {
+            Ok(_) if accepted.is_some_and(|(index, _)| index == evidence.index) => {
+                let observed = format!("report {}: {} leaves", evidence.index, challenge.samples());
+                return Finding::pass("possession.answer", observed, challenge.digest().to_string());
+            }
+            Ok(_) => ("repeated", format!("report {}", evidence.index)),
+            Err(refusal) => (refusal.reason(), format!("report {}: {refusal}", evidence.index)),
+        };
+        let finding = if accepted.is_some() { Finding::warning } else { Finding::fail };
+        let side = if accepted.is_some() && evidence.reused { Side::Stranger } else { Side::Device };
+        finding("possession.answer", reason, side, observed, "one answer to this challenge, in time")
+    };
+    findings.extend(bounded(checked.iter().map(note)));
+    accepted.map(|(_, openings)| Answered { epoch: case.epoch, challenge: challenge.digest(), openings })
+}
+
+/// The findings about reports of one kind: the first ones in full, the rest counted by result and reason.
+fn bounded(findings: impl Iterator<Item = Finding>) -> Vec<Finding> {
+    let mut listed = Vec::new();
+    let mut more: BTreeMap<_, (Finding, u64)> = BTreeMap::new();
+    for finding in findings {
+        if listed.len() < MAX_LISTED {
+            listed.push(finding);
+        } else {
+            let group = (finding.result, finding.side, finding.reason.clone());
+            more.entry(group).or_insert((finding, 0)).1 += 1;
+        }
+    }
+    let counted = more.into_values().map(|(finding, count)| Finding {
+        observed: format!("{count} more, first: {}", finding.observed),
+        ..finding
+    });
+    listed.extend(counted);
+    listed
 }
 
 /// The digest of what `evidence` opens, if it is the answer asked for. Cheapest check first.
@@ -335,26 +355,6 @@ fn check(
         _ => AnswerRefusal::Wrong(wrong),
     })?;
     Ok(openings)
-}
-
-/// One finding per refused answer, up to a bound; the rest are counted by reason. Beside an accepted answer they decide nothing.
-fn note_refused(refused: &[(&Evidence<'_>, AnswerRefusal)], accepted: bool, findings: &mut Vec<Finding>) {
-    let mut note = |reason, stranger, observed: String, limit: &str| {
-        let side = if stranger { Side::Stranger } else { Side::Device };
-        let finding = if accepted { Finding::warning } else { Finding::fail };
-        findings.push(finding("possession.answer", reason, side, observed, limit));
-    };
-    for (evidence, refusal) in refused.iter().take(MAX_LISTED) {
-        let observed = format!("report {}: {refusal}", evidence.index);
-        note(refusal.reason(), accepted && evidence.reused, observed, "what the beacon asks for, in time");
-    }
-    let mut more: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for (_, refusal) in refused.iter().skip(MAX_LISTED) {
-        *more.entry(refusal.reason()).or_default() += 1;
-    }
-    for (reason, count) in more {
-        note(reason, false, format!("{count} more"), "one answer");
-    }
 }
 
 /// Reports that show no possession earn nothing, and a finding says so.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io::Read};
 use depin_core::{DeviceId, Epoch, Outcome, sha256};
 use depin_proof::{
     commp::commit,
-    possession::{ANSWER_KIND, Challenge, PieceSet, ProveError, prove},
+    possession::{ANSWER_KIND, Challenge, PieceSet, ProveError, guess, prove},
 };
 
 use crate::fixture::*;
@@ -66,6 +66,19 @@ fn a_provider_that_deleted_5_percent_is_faulted() {
     world.report(ANSWER_KIND, answer.to_bytes(), IN_TIME);
     let judged = world.judge();
     assert_eq!((judged.verdict.outcome, reasons(&judged)), (Outcome::Reject, vec!["wrong".to_owned()]));
+}
+
+#[test]
+fn a_provider_that_answers_from_damaged_files_is_faulted() {
+    let mut world = World::keeping(&[150_000, 90_000]);
+    world.report_set(&world.kept(), BEFORE);
+    let challenge = world.challenge();
+    for file in world.files.values_mut() {
+        file.iter_mut().step_by(640).for_each(|byte| *byte ^= 0xff);
+    }
+    let answer = guess(&challenge, |piece| Ok(world.files[piece].as_slice())).unwrap();
+    world.report(ANSWER_KIND, answer.to_bytes(), IN_TIME);
+    assert_eq!(reasons(&world.judge()), ["wrong"]);
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn one_good_answer_outweighs_any_number_of_bad_ones() {
     let judged = world.judge();
     assert_eq!(judged.verdict.outcome, Outcome::Accept);
     let reasons = reasons(&judged);
-    // 64 one by one, the other 36 in one line, then the frame's note.
+    // 64 one by one, the other 36 in one line; then one repeated, and the frame's note.
     assert_eq!(reasons.iter().filter(|reason| *reason == "malformed").count(), 65);
     assert_eq!(reasons.iter().filter(|reason| *reason == "repeated").count(), 1);
     assert_eq!(reasons.last().unwrap(), "key-reuse");

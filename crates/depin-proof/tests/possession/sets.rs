@@ -126,3 +126,18 @@ fn what_was_reported_is_remembered_even_when_the_beacon_fails() {
     world.report_answer(IN_TIME);
     assert_eq!(world.judge().verdict.outcome, Outcome::Accept);
 }
+
+#[test]
+fn a_flood_of_reports_leaves_few_findings() {
+    let mut world = World::honest(&[300]);
+    for _ in 0..1_000 {
+        world.report(SET_KIND, Vec::new(), BEFORE);
+        world.report_set(&world.kept(), IN_TIME);
+        world.report_answer(IN_TIME);
+        world.report(ANSWER_KIND, Vec::new(), IN_TIME);
+        world.report("uptime", Vec::new(), IN_TIME);
+    }
+    let judged = world.judge();
+    assert_eq!(judged.verdict.outcome, Outcome::Accept);
+    assert!(judged.verdict.findings.len() < 150, "{}", judged.verdict.findings.len());
+}
