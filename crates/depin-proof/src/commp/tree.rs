@@ -157,11 +157,12 @@ impl<O: Observe> Tree<O> {
         Ok((Piece::new(commitment, self.size)?, self.observer))
     }
 
-    /// Takes at most [`BATCH`] quads, level by level: a hash that waits for the one just before it leaves the processor half idle.
+    /// Takes at most [`BATCH`] quads, step by step for all of them: a hash of what was written just before leaves the processor half idle.
     fn push_quads(&mut self, quads: &[[u8; QUAD]]) {
+        let mut blocks = [[[0; 64]; 2]; BATCH];
+        blocks.iter_mut().zip(quads).for_each(|(blocks, quad)| *blocks = leaves(quad));
         let mut pairs = [[0; 64]; BATCH];
-        for ((quad, pair), index) in quads.iter().zip(&mut pairs).zip(self.quads..) {
-            let blocks = leaves(quad);
+        for (((blocks, pair), index), _) in blocks.iter().zip(&mut pairs).zip(self.quads..).zip(quads) {
             let leaves = blocks.iter().flat_map(|block| block.as_chunks::<32>().0);
             (index << 2..).zip(leaves).for_each(|(index, leaf)| self.observer.node(0, index, leaf));
             let [left, right] = blocks.map(hash);
@@ -220,13 +221,13 @@ impl<O: Observe> Tree<O> {
 /// Fr32: 127 bytes as four leaves of 254 bits, in two blocks ready to be hashed.
 fn leaves(quad: &[u8; QUAD]) -> [[u8; 64]; 2] {
     const TOP: u64 = u64::MAX >> 2;
-    let mut bytes = [0; 128];
-    bytes.iter_mut().zip(quad).for_each(|(to, from)| *to = *from);
-    let mut words = [0; 16];
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+    let mut words = [0; QUAD / 8];
+    for (word, bytes) in words.iter_mut().zip(quad.as_chunks::<8>().0) {
         *word = u64::from_le_bytes(*bytes);
     }
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = words;
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o] = words;
+    // The last seven bytes, and above them nothing.
+    let p = quad.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes) >> 8);
     // A leaf starts two bits earlier in its word than the one before.
     let left =
         [a, b, c, d & TOP, d >> 62 | e << 2, e >> 62 | f << 2, f >> 62 | g << 2, (g >> 62 | h << 2) & TOP];
