@@ -6,10 +6,16 @@ use depin_core::Amount;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use hash::{Block, Times, hash_all};
+
+mod hash;
+#[cfg(all(feature = "simd", target_arch = "x86_64"))]
+mod wide;
+
 /// Longest proof accepted: a tree of 2^64 leaves.
 pub const MAX_PROOF: usize = 64;
 
-/// Nodes hashed by one task.
+/// Leaves or nodes hashed by one task.
 #[cfg(feature = "parallel")]
 const GRAIN: usize = 1024;
 
@@ -55,8 +61,8 @@ impl ClaimTree {
             return Err(ClaimError::Empty);
         }
         let inner = payouts.len().saturating_sub(1);
-        let mut nodes = vec![B256::ZERO; inner];
-        nodes.extend(descending_leaves(&payouts));
+        let mut nodes = vec![B256::ZERO; inner.saturating_add(payouts.len())];
+        write_descending_leaves(&payouts, nodes.get_mut(inner..).unwrap_or_default());
         hash_inner_nodes(&mut nodes, inner);
         Ok(Self { payouts, nodes })
     }
@@ -126,23 +132,31 @@ impl ClaimTree {
 /// Whether `proof` shows that `root` pays `amount` base units to `account`.
 pub fn verify(root: B256, account: Address, amount: Amount, proof: &[B256]) -> bool {
     proof.len() <= MAX_PROOF
-        && proof.iter().fold(leaf_hash(account, amount), |node, sibling| hash_pair(&node, sibling)) == root
+        && proof
+            .iter()
+            .fold(leaf_hash(account, amount), |node, sibling| keccak256(pair_block(&node, sibling)))
+            == root
 }
 
 /// `keccak256(keccak256(abi.encode(account, amount)))`. Hashed twice, so that no inner node can pass for a leaf.
 pub fn leaf_hash(account: Address, amount: Amount) -> B256 {
-    let mut encoded = [0; 64];
-    encoded[12..32].copy_from_slice(account.as_slice());
-    encoded[48..].copy_from_slice(&amount.0.to_be_bytes());
-    keccak256(keccak256(encoded))
+    keccak256(keccak256(leaf_block(account, amount)))
 }
 
-fn hash_pair(a: &B256, b: &B256) -> B256 {
+/// `abi.encode(account, amount)`.
+fn leaf_block(account: Address, amount: Amount) -> Block {
+    let mut block = [0; 64];
+    block[12..32].copy_from_slice(account.as_slice());
+    block[48..].copy_from_slice(&amount.0.to_be_bytes());
+    block
+}
+
+fn pair_block(a: &B256, b: &B256) -> Block {
     let (low, high) = if a <= b { (a, b) } else { (b, a) };
-    let mut pair = [0; 64];
-    pair[..32].copy_from_slice(low.as_slice());
-    pair[32..].copy_from_slice(high.as_slice());
-    keccak256(pair)
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(low.as_slice());
+    block[32..].copy_from_slice(high.as_slice());
+    block
 }
 
 fn sort_by_account(payouts: &mut [(Address, Amount)]) {
@@ -153,23 +167,21 @@ fn sort_by_account(payouts: &mut [(Address, Amount)]) {
     payouts.sort_unstable_by_key(|payout| payout.0);
 }
 
-fn descending_leaves(payouts: &[(Address, Amount)]) -> Vec<B256> {
+/// Fills `leaves`, one for each payout, and sorts them.
+fn write_descending_leaves(payouts: &[(Address, Amount)], leaves: &mut [B256]) {
+    let hash = |(payouts, leaves): (&[(Address, Amount)], &mut [B256])| {
+        let blocks = payouts.iter().map(|(account, amount)| leaf_block(*account, *amount));
+        hash_all(blocks, Times::Twice, leaves);
+    };
     #[cfg(feature = "parallel")]
     {
-        let mut leaves: Vec<B256> = payouts
-            .par_iter()
-            .with_min_len(GRAIN)
-            .map(|(account, amount)| leaf_hash(*account, *amount))
-            .collect();
+        payouts.par_chunks(GRAIN).zip(leaves.par_chunks_mut(GRAIN)).for_each(hash);
         leaves.par_sort_unstable_by(|a, b| b.cmp(a));
-        leaves
     }
     #[cfg(not(feature = "parallel"))]
     {
-        let mut leaves: Vec<B256> =
-            payouts.iter().map(|(account, amount)| leaf_hash(*account, *amount)).collect();
+        hash((payouts, leaves));
         leaves.sort_unstable_by(|a, b| b.cmp(a));
-        leaves
     }
 }
 
@@ -183,23 +195,20 @@ fn hash_inner_nodes(nodes: &mut [B256], inner: usize) {
         let parents = parents.get_mut(start..).unwrap_or_default();
         // 2 * start + 1 - end: 1 if `end` is even, 0 if it is odd.
         let children = children.get(usize::from(end & 1 == 0)..).unwrap_or_default();
-        hash_level(parents, children);
+        let (pairs, _) = children.as_chunks::<2>();
+        hash_level(parents, pairs);
         end = start;
     }
 }
 
-fn hash_level(parents: &mut [B256], children: &[B256]) {
-    let hash = |(parent, pair): (&mut B256, &[B256])| {
-        if let [left, right] = pair {
-            *parent = hash_pair(left, right);
-        }
+fn hash_level(parents: &mut [B256], pairs: &[[B256; 2]]) {
+    let hash = |(parents, pairs): (&mut [B256], &[[B256; 2]])| {
+        hash_all(pairs.iter().map(|[left, right]| pair_block(left, right)), Times::Once, parents);
     };
     #[cfg(feature = "parallel")]
-    if parents.len() > GRAIN {
-        parents.par_iter_mut().with_min_len(GRAIN).zip(children.par_chunks_exact(2)).for_each(hash);
-        return;
-    }
-    parents.iter_mut().zip(children.chunks_exact(2)).for_each(hash);
+    parents.par_chunks_mut(GRAIN).zip(pairs.par_chunks(GRAIN)).for_each(hash);
+    #[cfg(not(feature = "parallel"))]
+    hash((parents, pairs));
 }
 
 /// OpenZeppelin's dump format.
