@@ -1,1 +1,75 @@
-fn main() {}
+//! The command line of depin.
+//!
+//! Results go to stdout, everything else to stderr. Exit codes: 0 for yes, 1 for no (a mismatch, a failure), 2 for a wrong command line.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is what speaks to the user")]
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Decentralized physical infrastructure networks: run one, recompute what it paid, claim from it.
+#[derive(Debug, Parser)]
+#[command(name = "depin", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a whole network on this machine: chain, customers, devices, cheaters, audit.
+    Dev(commands::dev::Arguments),
+    /// Run the node of a network that is deployed.
+    Node(commands::node::Arguments),
+    /// Make, register or run a device.
+    #[command(subcommand)]
+    Device(commands::device::Command),
+    /// Recompute an epoch from its bundle, and compare with the chain and with receipts.
+    Audit(commands::audit::Arguments),
+    /// Claim what an owner earned; anybody may do it for anybody.
+    Claim(commands::claim::Arguments),
+    /// Find out what a file is, and check it.
+    Verify(commands::verify::Arguments),
+    /// Check this machine and a network's directory, and name what is wrong.
+    Doctor(commands::doctor::Arguments),
+    /// Members of a simulated network; `dev` starts them.
+    #[command(subcommand, hide = true)]
+    Lab(commands::lab::Command),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("DEPIN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(async {
+        match arguments.command {
+            Command::Dev(arguments) => commands::dev::run(arguments).await,
+            Command::Node(arguments) => commands::node::run(arguments).await,
+            Command::Device(command) => commands::device::run(command).await,
+            Command::Audit(arguments) => commands::audit::run(arguments).await,
+            Command::Claim(arguments) => commands::claim::run(arguments).await,
+            Command::Verify(arguments) => commands::verify::run(arguments),
+            Command::Doctor(arguments) => commands::doctor::run(arguments).await,
+            Command::Lab(command) => commands::lab::run(command).await,
+        }
+    });
+    // A blocking read of a child's pipe must not hold the process.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

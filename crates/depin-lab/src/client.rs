@@ -5,7 +5,8 @@ use std::time::Duration;
 use depin::api::{ApiError, Credit, MEMBER_HEADER, NetworkInfo, ReportResult, ReportResults, Status, Work, paths};
 use depin_core::{Address, Amount, DeviceId, SignedDeal};
 use depin_identity::SignedBinding;
-use serde::de::DeserializeOwned;
+use depin::{index::ClaimRow, rewards::ClaimRequest};
+use serde::{Deserialize, de::DeserializeOwned};
 
 /// A connection to a node.
 #[derive(Clone, Debug)]
@@ -13,6 +14,13 @@ pub struct NodeClient {
     http: reqwest::Client,
     url: String,
     member: Option<u32>,
+}
+
+/// A page of claims.
+#[derive(Deserialize)]
+struct ClaimPage {
+    items: Vec<ClaimRow>,
+    next: Option<String>,
 }
 
 /// Why a call failed.
@@ -79,6 +87,41 @@ impl NodeClient {
                 other => return other,
             }
         }
+    }
+
+    /// The current status.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn status_now(&self) -> Result<Status, ClientError> {
+        self.get(paths::STATUS, &[]).await
+    }
+
+    /// What `owner` can claim, or has claimed.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn claims(&self, owner: Address) -> Result<Vec<ClaimRow>, ClientError> {
+        let mut claims = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let query: Vec<(&str, String)> = cursor.into_iter().map(|cursor| ("cursor", cursor)).collect();
+            let page: ClaimPage = self.get(&format!("{}/{owner}", paths::RELAY), &query).await?;
+            claims.extend(page.items);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(claims),
+            }
+        }
+    }
+
+    /// Has claims relayed.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn relay(&self, claims: &[ClaimRequest]) -> Result<(), ClientError> {
+        let _: serde_json::Value = self.send(self.post(paths::RELAY).json(claims)).await?;
+        Ok(())
     }
 
     /// What `device` is wanted for.

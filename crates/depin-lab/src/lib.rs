@@ -4,6 +4,7 @@ pub mod attack;
 pub mod client;
 pub mod customer;
 pub mod data;
+pub mod dev;
 pub mod device;
 pub mod pieces;
 pub mod provider;

@@ -71,7 +71,9 @@ impl Gate {
 
     /// The phases no longer wait for `member`, because it is gone.
     pub fn leave(&self, member: u32) {
-        self.change(|state| drop(state.members.remove(&member)));
+        self.change(|state| {
+            state.members.remove(&member);
+        });
     }
 
     /// Whether anybody is waited for.

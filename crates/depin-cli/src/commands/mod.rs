@@ -1,0 +1,41 @@
+//! One module for each verb.
+
+pub(crate) mod audit;
+pub(crate) mod claim;
+pub(crate) mod dev;
+pub(crate) mod device;
+pub(crate) mod doctor;
+pub(crate) mod lab;
+pub(crate) mod node;
+pub(crate) mod verify;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use depin_evm::{
+    Client, Options, Url, connect,
+    embedded::{Clock, EmbeddedChain},
+};
+
+/// The environment variable with the URL of a chain. A URL may hold a secret, so it has no flag that takes one by value.
+pub(crate) const RPC_VARIABLE: &str = "DEPIN_RPC";
+
+/// The chain at `url`, which must be the chain `chain_id`.
+pub(crate) async fn chain(url: &str, chain_id: u64) -> Result<Client> {
+    let url: Url = url.parse().with_context(|| format!("{RPC_VARIABLE} is no URL"))?;
+    Ok(connect(&[url], chain_id, Options::local()).await?)
+}
+
+/// Reads a file, naming it when that fails.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// The embedded chain of a network's directory, which must not be in use.
+pub(crate) fn embedded(state: &Path, chain_id: u64) -> Result<Client> {
+    let chain = EmbeddedChain::resume(&state.join("chain"), Clock::Wall)?;
+    if chain.chain_id() != chain_id {
+        bail!("{} holds chain {}, expected {chain_id}", state.display(), chain.chain_id());
+    }
+    Ok(chain.client())
+}

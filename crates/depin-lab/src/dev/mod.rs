@@ -1,0 +1,473 @@
+//! A whole network on one machine: a chain with our contracts, customers who pay, providers who keep real files, cheaters who try.
+
+mod chain;
+mod members;
+mod operator;
+mod report;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use depin::{
+    Bundle, Catalogue, Network,
+    api::{Contracts, NetworkInfo, Phase},
+    network::{NetworkError, POSSESSION},
+    node::{Clock, Node, NodeError, NodeParts},
+    params::{BeaconParams, NetworkParams, ServiceParams},
+};
+use depin_core::{Amount, Bps, Epoch, Millis, OutOfBounds, Timestamp, cbor, sha256};
+use depin_evm::{Deployment, Finality};
+use depin_identity::SoftwareKey;
+use depin_proof::{SeedBeacon, possession};
+use depin_rewards::{CurveParams, DemandParams, Halving};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    chain::{ChainChoice, ChainError},
+    members::{MembersError, Ready},
+    operator::{Operator, UnknownOperator},
+    report::{AuditReport, CustomerReport, DeviceReport, EpochReport, NetworkReport, RejectionReport, Report},
+};
+use self::{chain::DevChain, members::Members};
+use crate::device::{self, DeviceError};
+
+/// What a simulated network is to be.
+#[derive(Clone, Debug)]
+pub struct DevConfig {
+    /// Honest devices.
+    pub devices: usize,
+    /// Cheaters on top of them: each attack once, then from the start.
+    pub cheaters: usize,
+    /// Epochs to run; none to run until stopped.
+    pub epochs: Option<u64>,
+    /// What keys, data and time are derived from; none for a network by the wall clock.
+    pub seed: Option<u64>,
+    /// Length of an epoch.
+    pub seconds_per_epoch: u64,
+    /// Where the node listens on loopback; 0 for any free port.
+    pub port: u16,
+    /// The network's directory. A network that is there goes on where it stopped.
+    pub state: PathBuf,
+    /// The data to keep; made from the seed if none.
+    pub data: Option<PathBuf>,
+    /// The chain.
+    pub chain: ChainChoice,
+    /// Whether the operator cheats.
+    pub operator: Operator,
+    /// The program to run devices, customers and audits with: `depin`.
+    pub program: PathBuf,
+}
+
+/// What is going on, for whoever watches.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Progress {
+    /// A step of the preparation.
+    Step(String),
+    /// The node answers at this address.
+    Ready {
+        /// The node's URL.
+        url: String,
+        /// The chain's URL.
+        rpc: String,
+    },
+    /// An epoch's phase began.
+    Phase {
+        /// The epoch.
+        epoch: Epoch,
+        /// The phase.
+        phase: Phase,
+    },
+    /// An epoch closed.
+    Closed(Box<Bundle>),
+}
+
+/// Why a simulated network stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DevError {
+    /// Its directory belongs to something else.
+    #[error("{path} {problem}; choose another directory with --state")]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file.
+    #[error(transparent)]
+    Files(#[from] DeviceError),
+    /// The data to keep.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    /// The chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The parameters.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The parameters.
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// Devices and customers.
+    #[error(transparent)]
+    Members(#[from] MembersError),
+    /// The port.
+    #[error("port {port} on 127.0.0.1 cannot be used: {error}; choose another one with --port, or 0 for any")]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The audit.
+    #[error("the audit cannot be run: {0}")]
+    Audit(String),
+    /// Asked to stop.
+    #[error("stopped; run it again with the same --state to go on")]
+    Stopped,
+}
+
+/// When a seeded network begins: 2026-01-01T00:00:00Z, in seconds.
+const SEEDED_GENESIS: u64 = 1_767_225_600;
+/// One token in base units.
+const TOKEN: u128 = 1_000_000_000_000_000_000;
+/// What exists before anything is minted, in tokens.
+const SUPPLY: u128 = 1_000_000_000;
+/// What each customer starts with, in tokens.
+const ALLOWANCE: u128 = 1_000_000;
+
+/// What a directory holds, so that it is not taken for another network's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Manifest {
+    version: u32,
+    seed: Option<u64>,
+    devices: usize,
+    cheaters: usize,
+    seconds_per_epoch: u64,
+    chain: String,
+    operator: String,
+    /// Set once the contracts are deployed.
+    network: Option<DeployedNetwork>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct DeployedNetwork {
+    chain_id: u64,
+    genesis: u64,
+    deployment: Deployment,
+}
+
+const MANIFEST_VERSION: u32 = 1;
+
+impl DevConfig {
+    fn seed_bytes(&self) -> Option<[u8; 32]> {
+        self.seed.map(|seed| sha256(&[b"depin/dev-seed/1", &seed.to_be_bytes()]).0)
+    }
+
+    fn manifest(&self) -> Manifest {
+        Manifest {
+            version: MANIFEST_VERSION,
+            seed: self.seed,
+            devices: self.devices,
+            cheaters: self.cheaters,
+            seconds_per_epoch: self.seconds_per_epoch,
+            chain: self.chain.to_string(),
+            operator: self.operator.to_string(),
+            network: None,
+        }
+    }
+
+    fn manifest_path(&self) -> PathBuf {
+        self.state.join("network.json")
+    }
+
+    /// Reads the directory's manifest and checks that it is of this network; writes one into a new directory.
+    fn open_state(&self) -> Result<Manifest, DevError> {
+        let refused = |problem: String| DevError::State { path: self.state.clone(), problem };
+        let path = self.manifest_path();
+        let wanted = self.manifest();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let occupied = std::fs::read_dir(&self.state).is_ok_and(|mut entries| entries.next().is_some());
+                if occupied {
+                    return Err(refused("holds files but no network".into()));
+                }
+                std::fs::create_dir_all(&self.state)
+                    .map_err(|error| DeviceError::Io { path: self.state.clone(), error })?;
+                self.save(&wanted)?;
+                return Ok(wanted);
+            }
+            Err(error) => return Err(DeviceError::Io { path, error }.into()),
+        };
+        let version = serde_json::from_slice::<serde_json::Value>(&bytes)
+            .ok()
+            .and_then(|found| found.get("version").and_then(serde_json::Value::as_u64));
+        match version {
+            Some(version) if version > u64::from(MANIFEST_VERSION) => {
+                return Err(refused(format!("is of version {version}, newer than {MANIFEST_VERSION}; update depin")));
+            }
+            Some(_) => {}
+            None => return Err(refused("holds a network.json that cannot be read".into())),
+        }
+        let found: Manifest =
+            serde_json::from_slice(&bytes).map_err(|error| refused(format!("holds a damaged network.json ({error})")))?;
+        let same = Manifest { network: found.network.clone(), ..wanted.clone() };
+        if found != same {
+            let show = |manifest: &Manifest| {
+                let Manifest { seed, devices, cheaters, seconds_per_epoch, chain, operator, .. } = manifest;
+                let seed = seed.map_or("none".to_owned(), |seed| seed.to_string());
+                format!(
+                    "--devices {devices} --cheaters {cheaters} --seed {seed} --seconds-per-epoch {seconds_per_epoch} --chain {chain} --operator {operator}"
+                )
+            };
+            return Err(refused(format!("holds another network ({}), not ({})", show(&found), show(&wanted))));
+        }
+        Ok(found)
+    }
+
+    fn save(&self, manifest: &Manifest) -> Result<(), DevError> {
+        let bytes = serde_json::to_vec_pretty(manifest).unwrap_or_default();
+        Ok(device::replace(&self.manifest_path(), &bytes)?)
+    }
+}
+
+/// Runs the network, and audits it in separate processes. `watch` is told what happens; `stop` ends it early.
+///
+/// # Errors
+/// [`DevError`].
+pub async fn run(
+    config: DevConfig,
+    watch: impl Fn(Progress) + Send + Sync,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<Report, DevError> {
+    let world = World::build(&config, &watch).await?;
+    let outcome = tokio::select! {
+        outcome = world.live(&watch) => outcome,
+        () = stop => Err(DevError::Stopped),
+    };
+    outcome?;
+    watch(Progress::Step("auditing every epoch in a process of its own".into()));
+    report::report(&world).await
+}
+
+/// A network that runs.
+struct World {
+    config: DevConfig,
+    chain: DevChain,
+    deployment: Deployment,
+    node: Node,
+    members: Members,
+    rpc: String,
+    /// The first epoch of this run.
+    first: Epoch,
+}
+
+impl World {
+    async fn build(config: &DevConfig, watch: &(impl Fn(Progress) + Send + Sync)) -> Result<Self, DevError> {
+        let mut manifest = config.open_state()?;
+        let seed = config.seed_bytes();
+        let key = node_key(&config.state, seed.as_ref())?;
+        watch(Progress::Step("making keys and data".into()));
+        let cast = members::cast(config, seed.as_ref())?;
+        watch(Progress::Step(format!("starting the chain: {}", config.chain)));
+        let genesis = if seed.is_some() { SEEDED_GENESIS } else { Clock::Wall.now().0.div_euclid(1000) };
+        let chain = DevChain::start(config, genesis, &cast.wallets).await?;
+        let deployed = match &manifest.network {
+            Some(deployed) => {
+                chain.check(deployed.chain_id, &deployed.deployment).await?;
+                deployed.clone()
+            }
+            None => {
+                watch(Progress::Step("deploying the contracts".into()));
+                let deployment = chain.deploy(config, genesis, &cast.wallets).await?;
+                let deployed = DeployedNetwork { chain_id: chain.chain_id(), genesis, deployment };
+                manifest.network = Some(deployed.clone());
+                config.save(&manifest)?;
+                deployed
+            }
+        };
+        let params = params(config, &deployed, &key)?;
+        let network = Network::new(params.clone(), &Catalogue::standard())?;
+        let clock = match seed {
+            Some(_) => Clock::manual(Timestamp(deployed.genesis.saturating_mul(1000))),
+            None => Clock::Wall,
+        };
+        let rpc = chain.url();
+        let Deployment { token, registry, credits, distributor } = deployed.deployment;
+        let info = NetworkInfo {
+            params,
+            contracts: Contracts { token, registry, credits, distributor },
+            chain: config.chain.to_string(),
+            rpc: Some(rpc.clone()),
+        };
+        let node = Node::open(NodeParts {
+            dir: config.state.clone(),
+            network,
+            info,
+            key,
+            chain: depin::node::Chain::new(chain.operator(), deployed.deployment, Finality::Depth(0)),
+            beacons: Arc::new(SeedBeacon::new(beacon_seed(config))),
+            clock,
+            tamper: config.operator.tamper(),
+        })
+        .await?;
+        chain.set_time(node.clock());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, config.port));
+        let port = |error| DevError::Port { port: config.port, error };
+        let listener = tokio::net::TcpListener::bind(address).await.map_err(port)?;
+        let url = format!("http://{}", listener.local_addr().map_err(port)?);
+        let router = node.router();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        watch(Progress::Ready { url: url.clone(), rpc: rpc.clone() });
+        let first = node.epoch().await;
+        watch(Progress::Step("starting devices and customers, each a process of its own".into()));
+        let members = Members::start(config, cast, &node, &url, &rpc).await?;
+        Ok(Self { config: config.clone(), chain, deployment: deployed.deployment, node, members, rpc, first })
+    }
+
+    /// Runs the epochs.
+    async fn live(&self, watch: &(impl Fn(Progress) + Send + Sync)) -> Result<(), DevError> {
+        self.everyone(watch, Phase::Register { turn: 0 }).await?;
+        self.everyone(watch, Phase::Register { turn: 1 }).await?;
+        for turn in 0..self.members.customers() {
+            self.everyone(watch, Phase::Deal { turn }).await?;
+        }
+        let last = self.config.epochs.map(|epochs| self.first.0.saturating_add(epochs));
+        while last.is_none_or(|last| last > self.node_epoch()) {
+            let bundle = self.epoch(watch).await?;
+            watch(Progress::Closed(Box::new(bundle)));
+            self.node.settle().await?;
+        }
+        self.node.announce(Phase::Finished).await;
+        loop {
+            let open = self.node.settle().await?;
+            let Some(epoch) = open.first() else { return Ok(()) };
+            // Dev windows are seconds long. A manual clock is moved to their end, the wall clock gets there by itself.
+            if let Some(end) = self.node.window_end(*epoch).await? {
+                self.reach(Timestamp(end.saturating_mul(1000))).await;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    fn node_epoch(&self) -> u64 {
+        self.node.gate().status().epoch.0
+    }
+
+    /// One epoch, or what is left of one that was interrupted.
+    async fn epoch(&self, watch: &(impl Fn(Progress) + Send + Sync)) -> Result<Bundle, DevError> {
+        let (open, known) = self.node.progress().await;
+        if !open {
+            for turn in 0..self.members.customers() {
+                self.everyone(watch, Phase::Pay { turn }).await?;
+                self.node.follow().await?;
+            }
+            let params = self.node.network().params();
+            let earliest = params.genesis.0.saturating_add(params.epoch_length.0.saturating_mul(self.node.epoch().await.0));
+            self.reach(Timestamp(earliest)).await;
+            self.node.open_epoch().await?;
+        }
+        let schedule = self.node.schedule().await;
+        let (commit_until, answer_until, closes) = schedule
+            .map(|schedule| (schedule.commit_until, schedule.answer_until, schedule.closes))
+            .unwrap_or_default();
+        if !known {
+            self.phase(watch, Phase::Commit, commit_until).await?;
+            self.node.reveal_beacon().await?;
+        }
+        self.phase(watch, Phase::Answer, answer_until.saturating_add(Millis(1))).await?;
+        self.phase(watch, Phase::Report, closes).await?;
+        Ok(self.node.close_epoch().await?)
+    }
+
+    /// A phase that ends at a moment: by the wall clock, or, in a seeded network, when everybody is done.
+    async fn phase(
+        &self,
+        watch: &(impl Fn(Progress) + Send + Sync),
+        phase: Phase,
+        until: Timestamp,
+    ) -> Result<(), DevError> {
+        if self.node.clock().is_manual() {
+            self.everyone(watch, phase).await?;
+        } else {
+            self.announce(watch, phase).await;
+            self.members.check()?;
+        }
+        self.reach(until).await;
+        Ok(())
+    }
+
+    /// A phase that ends when everybody is done.
+    async fn everyone(&self, watch: &(impl Fn(Progress) + Send + Sync), phase: Phase) -> Result<(), DevError> {
+        self.announce(watch, phase).await;
+        tokio::select! {
+            () = self.node.gate().everyone_waits() => Ok(()),
+            error = self.members.failure() => Err(error.into()),
+        }
+    }
+
+    async fn announce(&self, watch: &(impl Fn(Progress) + Send + Sync), phase: Phase) {
+        self.node.announce(phase).await;
+        watch(Progress::Phase { epoch: self.node.gate().status().epoch, phase });
+    }
+
+    async fn reach(&self, moment: Timestamp) {
+        self.node.clock().reach(moment).await;
+        self.chain.set_time(self.node.clock());
+    }
+}
+
+fn node_key(state: &Path, seed: Option<&[u8; 32]>) -> Result<SoftwareKey, DevError> {
+    let path = state.join("node.key");
+    device::make_key(&path, seed, "node")?;
+    Ok(SoftwareKey::from_seed(device::read_secret(&path)?))
+}
+
+/// Anybody may know it: it is for tests, and every bundle says so.
+fn beacon_seed(config: &DevConfig) -> [u8; 32] {
+    sha256(&[b"depin/dev-beacon/1", &config.seed.unwrap_or_default().to_be_bytes()]).0
+}
+
+fn params(config: &DevConfig, deployed: &DeployedNetwork, key: &SoftwareKey) -> Result<NetworkParams, DevError> {
+    let seconds = |count: u64| Millis(count.saturating_mul(1000));
+    Ok(NetworkParams {
+        version: 1,
+        chain_id: deployed.chain_id,
+        registry: deployed.deployment.registry,
+        distributor: deployed.deployment.distributor,
+        node: key.public().typed(),
+        genesis: Timestamp(deployed.genesis.saturating_mul(1000)),
+        epoch_length: seconds(config.seconds_per_epoch),
+        commit: Bps::new(3_000)?,
+        answer: Bps::new(7_000)?,
+        clock_skew: seconds(600),
+        curve: CurveParams::Halving(halving()),
+        demand: demand()?,
+        services: vec![ServiceParams {
+            service: possession::SERVICE.into(),
+            verifier: POSSESSION.into(),
+            params: cbor::to_vec(&possession::PossessionParams::default()),
+        }],
+        beacon: BeaconParams { kind: SeedBeacon::KIND.into(), anchor: beacon_seed(config).to_vec() },
+        open_limit: 2,
+        unit: possession::UNIT.into(),
+    })
+}
+
+/// 1,000 tokens an epoch at first, halved every 1,000 epochs.
+const fn halving() -> Halving {
+    Halving { initial: Amount(1_000 * TOKEN), interval: 1_000 }
+}
+
+/// Half of each payment is burned, and at most nine tenths of what was burned is minted: paying oneself loses 5 %.
+fn demand() -> Result<DemandParams, OutOfBounds> {
+    DemandParams::new(Bps::new(5_000)?, Bps::new(9_000)?)
+}
