@@ -7,15 +7,18 @@ pub use facts::{
 #[cfg(feature = "http")]
 pub use http::router;
 pub use memory::MemoryStore;
+pub use page::{Limit, Page, Row, Seek};
 pub use rows::{
-    ClaimRow, CustomerRow, DeviceRow, DeviceStatus, EarningRow, EpochRow, EventKind, EventRow, FindingRow,
-    Limit, OwnerRow, Page, RefusalRow, RootStatus, Row, Total, VerdictRow,
+    ClaimRow, CustomerRow, DeviceRow, EarningRow, EpochRow, EventRow, FindingRow, OwnerRow, RefusalRow,
+    VerdictRow,
 };
 pub use source::{AdvanceError, EventSource, SourceError, Step, advance};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{OpenError, SqliteStore};
-pub use store::{Answer, DeviceFilter, Query, Seek, Store, StoreError};
+pub use store::{Answer, DeviceFilter, Query, Store, StoreError};
 pub use text::{MAX_TEXT, clean};
+pub use total::Total;
+pub use words::{DeviceStatus, EventKind, RootStatus};
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -23,9 +26,12 @@ mod facts;
 #[cfg(feature = "http")]
 pub mod http;
 mod memory;
+mod page;
 mod rows;
 mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
 mod text;
+mod total;
+mod words;

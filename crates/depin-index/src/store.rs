@@ -7,7 +7,7 @@ use depin_core::{Address, DeviceId, Digest, Epoch, Text};
 
 use crate::{
     Batch, BlockRef, ClaimRow, Cursor, CustomerRow, DeviceRow, DeviceStatus, EarningRow, EpochRow, EventKind,
-    EventRow, Limit, OwnerRow, Page, RefusalRow, VerdictRow,
+    EventRow, OwnerRow, Page, RefusalRow, Seek, VerdictRow,
 };
 
 /// The answer to `$query`, which must be of the variant `$variant`.
@@ -150,21 +150,6 @@ pub trait Store: Send + Sync + Debug {
         page: Seek<(Epoch, Option<DeviceId>, Text)>,
     ) -> Result<Page<RefusalRow>, StoreError> {
         ask!(self, Query::Refusals(page), Refusals)
-    }
-}
-
-/// Where in a list to begin, and how many rows to return.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seek<K> {
-    /// Rows after this one; from the beginning without.
-    pub after: Option<K>,
-    /// At most so many.
-    pub limit: Limit,
-}
-
-impl<K> Default for Seek<K> {
-    fn default() -> Self {
-        Self { after: None, limit: Limit::default() }
     }
 }
 

@@ -176,7 +176,11 @@ async fn compare(ops: Vec<Op>, seen: &mut Seen) -> Result<(), TestCaseError> {
 fn sqlite_and_memory_say_the_same() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut seen = Seen::default();
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(200));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let seen_by_case = std::cell::RefCell::new(&mut seen);
     runner
         .run(&vec(op(), 1..60), |ops| runtime.block_on(compare(ops, &mut seen_by_case.borrow_mut())))

@@ -72,6 +72,8 @@ async fn what_was_stored_is_there_after_opening_again() {
     let store = scratch.open();
     assert_eq!(store.cursor().await.unwrap(), cursor);
     assert_eq!(store.events(None, all()).await.unwrap(), before);
+    let mode: String = scratch.other().pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use tokio::sync::{
 
 use crate::{Answer, Batch, BlockRef, Cursor, Query, Store, StoreError};
 
+mod facts;
 mod read;
 mod schema;
 mod value;

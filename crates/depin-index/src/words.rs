@@ -1,0 +1,120 @@
+//! Closed sets of words.
+
+use std::{fmt, str::FromStr};
+
+use depin_core::ChainEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::{StoreError, clean};
+
+/// Closed sets of words: one spelling in JSON, in a query and on disk.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// What a database keeps for it; never given to another.
+            pub const fn code(self) -> i64 {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The one with this code.
+            pub fn from_code(code: i64) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.code() == code)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ();
+
+            fn from_str(text: &str) -> Result<Self, ()> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or(())
+            }
+        }
+    };
+}
+
+words! {
+    /// The types of chain events.
+    EventKind {
+        /// A device got its first owner.
+        DeviceRegistered = 0 "device-registered",
+        /// A device changed hands.
+        DeviceTransferred = 1 "device-transferred",
+        /// A device was switched off for ever.
+        DeviceDeactivated = 2 "device-deactivated",
+        /// A customer paid.
+        CreditsPaid = 3 "credits-paid",
+        /// An epoch started and its cap was escrowed.
+        EpochStarted = 4 "epoch-started",
+        /// A root was proposed.
+        RootProposed = 5 "root-proposed",
+        /// A root became final.
+        RootFinal = 6 "root-final",
+        /// A claim was paid.
+        Claimed = 7 "claimed",
+    }
+}
+
+words! {
+    /// Where a device stands with the registry, as far as its events are in.
+    DeviceStatus {
+        /// It has an owner.
+        Active = 0 "active",
+        /// It was switched off for ever.
+        Deactivated = 1 "deactivated",
+        /// It worked or reported, but no event of the registry names it yet.
+        Unregistered = 2 "unregistered",
+    }
+}
+
+words! {
+    /// How far the root of a closed epoch has come on the chain, as far as its events are in.
+    RootStatus {
+        /// Nothing on the chain yet.
+        Closed = 0 "closed",
+        /// Proposed: it can still be challenged.
+        Proposed = 1 "proposed",
+        /// Final: it can be claimed from.
+        Final = 2 "final",
+    }
+}
+
+impl EventKind {
+    /// The type of `event`.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownEvent`] for a type younger than this crate.
+    pub fn of(event: &ChainEvent) -> Result<Self, StoreError> {
+        Ok(match event {
+            ChainEvent::DeviceRegistered { .. } => Self::DeviceRegistered,
+            ChainEvent::DeviceTransferred { .. } => Self::DeviceTransferred,
+            ChainEvent::DeviceDeactivated { .. } => Self::DeviceDeactivated,
+            ChainEvent::CreditsPaid { .. } => Self::CreditsPaid,
+            ChainEvent::EpochStarted { .. } => Self::EpochStarted,
+            ChainEvent::RootProposed { .. } => Self::RootProposed,
+            ChainEvent::RootFinal { .. } => Self::RootFinal,
+            ChainEvent::Claimed { .. } => Self::Claimed,
+            other => return Err(StoreError::UnknownEvent { found: clean(&format!("{other:?}")) }),
+        })
+    }
+}
