@@ -129,11 +129,9 @@ enum Attempt {
 impl Fallback {
     fn new(urls: &[Url], expected: u64, timeout: Duration) -> Result<Self, ConnectError> {
         let https = urls.iter().any(|url| url.scheme() == "https");
-        let http = reqwest::Client::builder()
+        let http = http_client(https)?
             .timeout(timeout)
             .connect_timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .tls_backend_preconfigured(tls(https).map_err(ConnectError::Tls)?)
             .build()
             .map_err(|error| ConnectError::Tls(error.to_string()))?;
         let nodes =
@@ -289,6 +287,15 @@ impl Service<RequestPacket> for Fallback {
     fn call(&mut self, packet: RequestPacket) -> Self::Future {
         Box::pin(self.clone().request(packet))
     }
+}
+
+/// An HTTP client as this crate uses them: no redirects, and, with `https`, TLS by ring against the system's certificates.
+///
+/// # Errors
+/// [`ConnectError::Tls`] when the system has no certificates.
+pub fn http_client(https: bool) -> Result<reqwest::ClientBuilder, ConnectError> {
+    let tls = tls(https).map_err(ConnectError::Tls)?;
+    Ok(reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).tls_backend_preconfigured(tls))
 }
 
 /// TLS with ring, and the system's certificates when any address needs them.

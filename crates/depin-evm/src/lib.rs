@@ -17,7 +17,7 @@ mod registry;
 
 pub use beacon::{BLOCK_BEACON, BlockBeacon, BlockBeaconRule, Moments};
 pub use client::{Client, Options, SendError, Sender};
-pub use connect::{ConnectError, Url, connect};
+pub use connect::{ConnectError, Url, connect, http_client};
 pub use deploy::{DeployConfig, DeployError, Deployment, deploy};
 pub use events::{EventsError, events};
 pub use finality::{FinalBlock, Finality, HeaderError, final_block, header};

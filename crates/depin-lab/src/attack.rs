@@ -23,7 +23,8 @@ pub enum Attack {
 
 impl Attack {
     /// Every attack, in the order in which cheaters take them up.
-    pub const ALL: [Self; 5] = [Self::PartialStorage, Self::Replay, Self::Clone, Self::Uptime, Self::SelfDealing];
+    pub const ALL: [Self; 5] =
+        [Self::PartialStorage, Self::Replay, Self::Clone, Self::Uptime, Self::SelfDealing];
 
     /// The attack of the cheater with this number: each once, then from the start.
     pub fn of_cheater(number: usize) -> Self {
@@ -64,7 +65,10 @@ impl FromStr for Attack {
     type Err = UnknownAttack;
 
     fn from_str(name: &str) -> Result<Self, UnknownAttack> {
-        Self::ALL.into_iter().find(|attack| attack.name() == name).ok_or_else(|| UnknownAttack { found: name.to_owned() })
+        Self::ALL
+            .into_iter()
+            .find(|attack| attack.name() == name)
+            .ok_or_else(|| UnknownAttack { found: name.to_owned() })
     }
 }
 

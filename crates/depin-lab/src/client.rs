@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use depin::api::{ApiError, Credit, MEMBER_HEADER, NetworkInfo, ReportResult, ReportResults, Status, Work, paths};
+use depin::api::{
+    ApiError, Credit, MEMBER_HEADER, NetworkInfo, ReportResult, ReportResults, Status, Work, paths,
+};
+use depin::{index::ClaimRow, rewards::ClaimRequest};
 use depin_core::{Address, Amount, DeviceId, SignedDeal};
 use depin_identity::SignedBinding;
-use depin::{index::ClaimRow, rewards::ClaimRequest};
 use serde::{Deserialize, de::DeserializeOwned};
 
 /// A connection to a node.
@@ -27,6 +29,9 @@ struct ClaimPage {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
+    /// No HTTP here.
+    #[error("this machine cannot speak HTTP: {0}")]
+    Http(String),
     /// The node cannot be reached.
     #[error("the node at {url} cannot be reached: {error}; check that it runs and that the URL is right")]
     Unreachable {
@@ -57,10 +62,14 @@ pub enum ClientError {
 
 impl NodeClient {
     /// A client of the node at `url`. A member of a simulated network says which one it is.
-    pub fn new(url: &str, member: Option<u32>) -> Self {
-        // A node on this machine is not behind anybody's proxy.
-        let http = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
-        Self { http, url: url.trim_end_matches('/').to_owned(), member }
+    ///
+    /// # Errors
+    /// [`ClientError::Http`] when this machine cannot speak HTTP.
+    pub fn new(url: &str, member: Option<u32>) -> Result<Self, ClientError> {
+        let https = url.starts_with("https:");
+        let http = depin_evm::http_client(https).map_err(|error| ClientError::Http(error.to_string()))?;
+        let http = http.build().map_err(|error| ClientError::Http(error.to_string()))?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), member })
     }
 
     /// The network.

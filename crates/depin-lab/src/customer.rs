@@ -98,7 +98,7 @@ impl Customer {
     /// [`CustomerError`].
     pub async fn start(config: CustomerConfig, chain: Client) -> Result<Self, CustomerError> {
         let wallet = device::wallet(&config.wallet)?;
-        let client = NodeClient::new(&config.node, config.member);
+        let client = NodeClient::new(&config.node, config.member)?;
         let info = client.network().await?;
         Ok(Self { config, wallet, client, chain, info })
     }
@@ -130,7 +130,9 @@ impl Customer {
     async fn order(&self, status: &Status) -> Result<(), CustomerError> {
         for (nonce, order) in (0..).zip(&self.config.orders) {
             let work = self.client.work(&order.device).await?;
-            if order.files.is_empty() || work.deals.iter().any(|signed| signed.deal.customer == self.address()) {
+            if order.files.is_empty()
+                || work.deals.iter().any(|signed| signed.deal.customer == self.address())
+            {
                 continue;
             }
             let mut pieces = Vec::with_capacity(order.files.len());
@@ -204,7 +206,8 @@ impl Customer {
 /// Sends a piece to a provider.
 async fn hand_over(address: SocketAddr, cid: &str, bytes: Vec<u8>) -> Result<(), CustomerError> {
     let failed = |reason: String| CustomerError::Provider { address, reason };
-    let http = reqwest::Client::builder().no_proxy().build().map_err(|error| failed(error.to_string()))?;
+    let http = depin_evm::http_client(false).map_err(|error| failed(error.to_string()))?;
+    let http = http.build().map_err(|error| failed(error.to_string()))?;
     let request = http.put(format!("http://{address}/pieces/{cid}")).body(bytes);
     let response = request.send().await.map_err(|error| failed(error.to_string()))?;
     let status = response.status();

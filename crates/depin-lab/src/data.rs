@@ -47,7 +47,8 @@ pub enum DataError {
 pub fn make(folder: &Path, seed: &[u8; 32], label: &str, count: u64, total: u64) -> Result<(), DataError> {
     fs::create_dir_all(folder).map_err(|error| DataError::Io { path: folder.to_owned(), error })?;
     for number in 0..count {
-        let share = |upto: u64| u128::from(total).saturating_mul(u128::from(upto)).checked_div(u128::from(count));
+        let share =
+            |upto: u64| u128::from(total).saturating_mul(u128::from(upto)).checked_div(u128::from(count));
         let start = share(number).unwrap_or_default();
         let end = share(number.saturating_add(1)).unwrap_or_default();
         let size = u64::try_from(end.saturating_sub(start)).unwrap_or(u64::MAX);
@@ -65,7 +66,13 @@ fn write_stream(path: &Path, seed: &[u8; 32], label: &str, number: u64, size: u6
     let mut file = io::BufWriter::new(File::create(path)?);
     let (mut left, mut counter) = (size, 0_u64);
     while left > 0 {
-        let block = sha256(&[b"depin/made-data/1", seed, label.as_bytes(), &number.to_be_bytes(), &counter.to_be_bytes()]);
+        let block = sha256(&[
+            b"depin/made-data/1",
+            seed,
+            label.as_bytes(),
+            &number.to_be_bytes(),
+            &counter.to_be_bytes(),
+        ]);
         let take = usize::try_from(left.min(32)).unwrap_or(32);
         file.write_all(block.as_bytes().get(..take).unwrap_or_default())?;
         left = left.saturating_sub(32);
@@ -121,7 +128,13 @@ mod tests {
     #[test]
     fn ignored_hidden_and_empty_files_are_left_out() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, content) in [(".gitignore", "secret*\n"), ("secret.txt", "s"), ("kept.txt", "k"), ("empty", ""), (".hidden", "h")] {
+        for (name, content) in [
+            (".gitignore", "secret*\n"),
+            ("secret.txt", "s"),
+            ("kept.txt", "k"),
+            ("empty", ""),
+            (".hidden", "h"),
+        ] {
             fs::write(dir.path().join(name), content).unwrap();
         }
         assert_eq!(files(dir.path()).unwrap(), [dir.path().join("kept.txt")]);

@@ -71,7 +71,8 @@ pub fn key_bytes(seed: Option<&[u8; 32]>, label: &str) -> Result<[u8; 32], Devic
 /// # Errors
 /// [`DeviceError`].
 pub fn create(dir: &Path, seed: Option<&[u8; 32]>, label: &str) -> Result<(DeviceId, Address), DeviceError> {
-    fs::create_dir_all(dir.join("receipts")).map_err(|error| DeviceError::Io { path: dir.to_owned(), error })?;
+    fs::create_dir_all(dir.join("receipts"))
+        .map_err(|error| DeviceError::Io { path: dir.to_owned(), error })?;
     for name in ["device", "owner"] {
         make_key(&dir.join(format!("{name}.key")), seed, &format!("{label}/{name}"))?;
     }
@@ -110,8 +111,10 @@ impl Device {
         let path = dir.join("boot");
         let boot = match fs::read_to_string(&path) {
             Ok(text) => {
-                let boot: u32 =
-                    text.trim().parse().map_err(|_| DeviceError::Content { path: path.clone(), expected: "boot counter" })?;
+                let boot: u32 = text
+                    .trim()
+                    .parse()
+                    .map_err(|_| DeviceError::Content { path: path.clone(), expected: "boot counter" })?;
                 boot.saturating_add(1)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
@@ -160,7 +163,8 @@ impl Device {
         deadline: u64,
     ) -> Result<SignedBinding, DeviceError> {
         let device = DeviceId(key.public().typed());
-        let binding = Binding { action: Action::Register, device, owner: self.owner(), domain, nonce, deadline };
+        let binding =
+            Binding { action: Action::Register, device, owner: self.owner(), domain, nonce, deadline };
         let signature = self.owner.sign_hash_sync(&binding.signing_hash())?;
         Ok(SignedBinding {
             binding,
@@ -195,8 +199,10 @@ pub fn wallet(path: &Path) -> Result<PrivateKeySigner, DeviceError> {
 /// [`DeviceError`].
 pub fn read_secret(path: &Path) -> Result<[u8; 32], DeviceError> {
     let text = fs::read_to_string(path).map_err(|error| DeviceError::Io { path: path.to_owned(), error })?;
-    let digest: Digest =
-        text.trim().parse().map_err(|_| DeviceError::Content { path: path.to_owned(), expected: "key of 32 bytes" })?;
+    let digest: Digest = text
+        .trim()
+        .parse()
+        .map_err(|_| DeviceError::Content { path: path.to_owned(), expected: "key of 32 bytes" })?;
     Ok(digest.0)
 }
 

@@ -127,14 +127,15 @@ impl Provider {
     pub async fn start(config: ProviderConfig) -> Result<Self, ProviderError> {
         let device = Device::open(&config.dir)?;
         let store = PieceStore::open(&config.dir.join("pieces"))?;
-        let client = NodeClient::new(&config.node, config.member);
+        let client = NodeClient::new(&config.node, config.member)?;
         let info = client.network().await?;
         let params = possession_params(&info)?;
         let key = match &config.victim {
             Some(victim) => device::read_key(victim)?,
             None => device.key().clone(),
         };
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(ProviderError::Listen)?;
+        let listener =
+            tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(ProviderError::Listen)?;
         let address = listener.local_addr().map_err(ProviderError::Listen)?;
         let keeper = Arc::new(Keeper { store: store.clone(), attack: config.attack });
         let limit = usize::try_from(MAX_DATA).unwrap_or(usize::MAX);
@@ -245,11 +246,11 @@ impl Provider {
         let body = match self.attack {
             Some(Attack::Uptime) => None,
             Some(Attack::Clone) => Some(self.made_up(status.epoch).to_bytes()),
-            Some(Attack::PartialStorage) => {
-                self.challenge(status).await?.and_then(|challenge| {
-                    possession::guess(&challenge, |piece| self.store.read(piece)).ok().map(|answer| answer.to_bytes())
-                })
-            }
+            Some(Attack::PartialStorage) => self.challenge(status).await?.and_then(|challenge| {
+                possession::guess(&challenge, |piece| self.store.read(piece))
+                    .ok()
+                    .map(|answer| answer.to_bytes())
+            }),
             Some(Attack::Replay) => {
                 let earlier = status.epoch.previous().unwrap_or(status.epoch);
                 let replayed = self.held_back.take().unwrap_or_else(|| self.made_up(earlier).to_bytes());
@@ -287,7 +288,8 @@ impl Provider {
             .collect();
         let network = self.info.params.network();
         let value = beacon.value.as_bytes();
-        let challenge = Challenge::new(&self.params, network, self.claimed, status.epoch, value, set, &wanted);
+        let challenge =
+            Challenge::new(&self.params, network, self.claimed, status.epoch, value, set, &wanted);
         Ok((challenge.samples() > 0).then_some(challenge))
     }
 
@@ -305,7 +307,12 @@ impl Provider {
         self.send(status, TELEMETRY_KIND, body).await
     }
 
-    async fn send(&mut self, status: &Status, kind: &'static str, body: Vec<u8>) -> Result<(), ProviderError> {
+    async fn send(
+        &mut self,
+        status: &Status,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> Result<(), ProviderError> {
         let (boot, sequence) = self.device.next_number();
         let time = Timestamp(status.now);
         let report = Report { kind: Text::from(kind), time, boot, sequence, body, commitments: Vec::new() };

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use depin_core::{DeviceId, Digest, Epoch, Timestamp, sha256};
-use depin_identity::{DeviceRecord, Domain, PublicKey, PublicKeyError, Receipt, ReceiptError, Registry, Signature};
+use depin_identity::{
+    DeviceRecord, Domain, PublicKey, PublicKeyError, Receipt, ReceiptError, Registry, Signature,
+};
 use depin_rewards::Credits;
 use serde::Serialize;
 use serde_json::Value;
@@ -170,7 +172,11 @@ fn differs<T: Serialize>(path: &str, stated: &T, recomputed: &T) -> Result<(), A
 fn first_difference(path: String, stated: &Value, found: &Value) -> Option<(String, String, String)> {
     let show = |value: &Value| {
         let text = value.to_string();
-        if text.chars().count() > 120 { format!("{}…", text.chars().take(120).collect::<String>()) } else { text }
+        if text.chars().count() > 120 {
+            format!("{}…", text.chars().take(120).collect::<String>())
+        } else {
+            text
+        }
     };
     match (stated, found) {
         (Value::Object(stated), Value::Object(found)) => {
@@ -250,7 +256,9 @@ pub enum BrokenPromise {
         found: Timestamp,
     },
     /// Two heads of one size: the node keeps two journals.
-    #[error("{name}: the node signed the root {signed} for a journal of {size} entries; the bundle's has {found}")]
+    #[error(
+        "{name}: the node signed the root {signed} for a journal of {size} entries; the bundle's has {found}"
+    )]
     Equivocation {
         /// The receipt's name.
         name: String,
@@ -267,7 +275,10 @@ pub enum BrokenPromise {
 ///
 /// # Errors
 /// [`BrokenPromise`]: first what was left out, then what was moved, then two journals.
-pub fn audit_receipts(bundle: &Bundle, receipts: &[(String, Vec<u8>)]) -> Result<ReceiptAudit, BrokenPromise> {
+pub fn audit_receipts(
+    bundle: &Bundle,
+    receipts: &[(String, Vec<u8>)],
+) -> Result<ReceiptAudit, BrokenPromise> {
     let params = &bundle.header.params;
     let node = PublicKey::new(params.node)?;
     let mut promises = Vec::new();
@@ -341,4 +352,3 @@ pub struct DeviceAudit {
     /// What its owner gets for it.
     pub earned: depin_core::Amount,
 }
-

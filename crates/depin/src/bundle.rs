@@ -284,7 +284,11 @@ impl Bundle {
         for (at, (section, expected)) in file.sections.iter().zip(&file.hashes).enumerate() {
             let found = leaf_hash(section);
             if found != *expected {
-                return Err(BundleError::Section { section: section_name(at, count), found, expected: *expected });
+                return Err(BundleError::Section {
+                    section: section_name(at, count),
+                    found,
+                    expected: *expected,
+                });
             }
         }
         let mut tree = Tree::default();
@@ -313,7 +317,11 @@ impl Bundle {
         let tree = tree_of(&sections);
         let leaf = |at: usize| {
             let index = u64::try_from(at).ok()?;
-            Some(ExcerptSection { index, bytes: sections.get(at)?.clone(), path: tree.inclusion(index, tree.size())? })
+            Some(ExcerptSection {
+                index,
+                bytes: sections.get(at)?.clone(),
+                path: tree.inclusion(index, tree.size())?,
+            })
         };
         Some(Excerpt {
             format: EXCERPT_FORMAT.to_owned(),
@@ -351,7 +359,8 @@ impl Bundle {
     }
 
     fn section_bytes(&self) -> Vec<Vec<u8>> {
-        let mut sections = vec![cbor::to_vec(&self.header), cbor::to_vec(&self.ledger), cbor::to_vec(&self.customers)];
+        let mut sections =
+            vec![cbor::to_vec(&self.header), cbor::to_vec(&self.ledger), cbor::to_vec(&self.customers)];
         sections.extend(self.devices.iter().map(cbor::to_vec));
         sections.push(cbor::to_vec(&self.result));
         sections
@@ -445,11 +454,13 @@ impl Excerpt {
     /// # Errors
     /// [`BundleError`].
     pub fn open(bytes: &[u8]) -> Result<CheckedExcerpt, BundleError> {
-        let excerpt: Self = cbor::from_slice(bytes).map_err(|error| BundleError::Format(error.to_string()))?;
+        let excerpt: Self =
+            cbor::from_slice(bytes).map_err(|error| BundleError::Format(error.to_string()))?;
         if excerpt.format != EXCERPT_FORMAT {
             return Err(BundleError::Format(format!("it starts with {:?}", excerpt.format)));
         }
-        let sections = [("header", &excerpt.header), ("device", &excerpt.device), ("result", &excerpt.result)];
+        let sections =
+            [("header", &excerpt.header), ("device", &excerpt.device), ("result", &excerpt.result)];
         let root = root_of(&excerpt.header, excerpt.count)
             .ok_or_else(|| BundleError::Format("the header has no proof".into()))?;
         let head = Head { size: excerpt.count, root };
@@ -460,7 +471,10 @@ impl Excerpt {
             }
         }
         let last = excerpt.count.saturating_sub(1);
-        if excerpt.header.index != 0 || excerpt.result.index != last || !(3..last).contains(&excerpt.device.index) {
+        if excerpt.header.index != 0
+            || excerpt.result.index != last
+            || !(3..last).contains(&excerpt.device.index)
+        {
             return Err(BundleError::Format("its sections are not header, device and result".into()));
         }
         Ok(CheckedExcerpt {
@@ -474,8 +488,11 @@ impl Excerpt {
 
 /// The root that a proof of the first leaf leads to: its path holds only right siblings.
 fn root_of(first: &ExcerptSection, count: u64) -> Option<Digest> {
-    let root = first.path.iter().fold(leaf_hash(&first.bytes), |hash, right| {
-        sha256(&[&[1], hash.as_bytes(), right.as_bytes()])
-    });
-    check_inclusion(leaf_hash(&first.bytes), 0, &first.path, &Head { size: count, root }).is_ok().then_some(root)
+    let root = first
+        .path
+        .iter()
+        .fold(leaf_hash(&first.bytes), |hash, right| sha256(&[&[1], hash.as_bytes(), right.as_bytes()]));
+    check_inclusion(leaf_hash(&first.bytes), 0, &first.path, &Head { size: count, root })
+        .is_ok()
+        .then_some(root)
 }

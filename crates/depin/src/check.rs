@@ -43,7 +43,12 @@ pub fn check_report(
     let device = known.record.device;
     let verified = parsed.verify(known.key, params.network()).map_err(|error| malformed(&error))?;
     if !known.record.active {
-        return Err(refusal(Some(device), "deactivated", "a report", "none: the device was switched off for ever"));
+        return Err(refusal(
+            Some(device),
+            "deactivated",
+            "a report",
+            "none: the device was switched off for ever",
+        ));
     }
     let digest = verified.digest();
     let report = verified.into_report();
@@ -60,7 +65,12 @@ fn malformed(error: &EnvelopeError) -> Refusal {
 }
 
 /// A refusal on the device's side.
-pub fn refusal(device: Option<DeviceId>, reason: &'static str, observed: impl Into<String>, limit: &str) -> Refusal {
+pub fn refusal(
+    device: Option<DeviceId>,
+    reason: &'static str,
+    observed: impl Into<String>,
+    limit: &str,
+) -> Refusal {
     let side = if device.is_some() { Side::Device } else { Side::Stranger };
     Refusal { device, reason: reason.into(), side, observed: observed.into(), limit: limit.to_owned() }
 }

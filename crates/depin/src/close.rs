@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use depin_core::{
-    Address, Amount, ChainEvent, CheckResult, DeviceId, Digest, Epoch, Finding, Outcome, Side, SignedDeal, Text, Timestamp,
-    Verdict,
+    Address, Amount, ChainEvent, CheckResult, DeviceId, Digest, Epoch, Finding, Outcome, Side, SignedDeal,
+    Text, Timestamp, Verdict,
 };
 use depin_identity::ReplayError;
 use depin_proof::{Beacon, Case, Evidence, Schedule, Wanted};
-use depin_rewards::{AcceptedDeal, ClaimTree, EpochDemand, Earned, Line, Period, apportion};
+use depin_rewards::{AcceptedDeal, ClaimTree, Earned, EpochDemand, Line, Period, apportion};
 
 use crate::{
     bundle::{Bundle, CustomerSection, DeviceSection, EpochResult, Header, Ledger},
@@ -115,7 +115,8 @@ pub fn close(network: &Network, input: EpochInput) -> Result<Closed, CloseError>
         root: claims.as_ref().map(|claims| Digest(claims.root().0)).unwrap_or_default(),
         claims: count,
     };
-    let state = fold.hand_over(network, epoch, &judged, &apportionment.lines, &apportionment.charges, &result)?;
+    let state =
+        fold.hand_over(network, epoch, &judged, &apportionment.lines, &apportionment.charges, &result)?;
     let header = Header {
         params: network.params().clone(),
         epoch,
@@ -216,7 +217,9 @@ impl Fold {
         if let Some(time) = entry.time() {
             let latest = self.latest;
             if time < latest {
-                return Err(refused(format!("its time {time} lies before {latest}, the time of an earlier entry")));
+                return Err(refused(format!(
+                    "its time {time} lies before {latest}, the time of an earlier entry"
+                )));
             }
             self.latest = time;
         }
@@ -245,7 +248,9 @@ impl Fold {
                 let device = deal.deal.device;
                 match self.deal(network, deal.clone()) {
                     Ok(()) => {}
-                    Err(reason) => self.note(device, Finding::fail("deal", "refused", Side::Customer, reason, "")),
+                    Err(reason) => {
+                        self.note(device, Finding::fail("deal", "refused", Side::Customer, reason, ""))
+                    }
                 }
                 self.others.entry(device).or_default().push(indexed);
                 return Ok(());
@@ -261,7 +266,9 @@ impl Fold {
                     return Err(format!("the epoch opened at {at}, before {earliest}"));
                 }
             }
-            Entry::Opened { epoch: opened, .. } => return Err(format!("epoch {opened} opened, expected {epoch}")),
+            Entry::Opened { epoch: opened, .. } => {
+                return Err(format!("epoch {opened} opened, expected {epoch}"));
+            }
             Entry::Beacon { received, beacon } => self.beacon(network, epoch, *received, beacon)?,
             Entry::Cut { epoch: cut, at } if *cut == epoch => self.cut = Some(*at),
             Entry::Cut { epoch: cut, .. } => return Err(format!("epoch {cut} was cut, expected {epoch}")),
@@ -303,7 +310,9 @@ impl Fold {
                 }
                 Ok(())
             }
-            ChainEvent::CreditsPaid { .. } => self.state.credits.apply(event).map_err(|error| error.to_string()),
+            ChainEvent::CreditsPaid { .. } => {
+                self.state.credits.apply(event).map_err(|error| error.to_string())
+            }
             ChainEvent::EpochStarted { epoch, mint_cap, revenue_cap } => {
                 let caps = depin_rewards::Caps { mint: *mint_cap, revenue: *revenue_cap };
                 self.state.caps.insert(*epoch, caps);
@@ -324,13 +333,17 @@ impl Fold {
             .map_err(|error| error.to_string())?;
         let deal = accepted.deal();
         if deal.full.kind != params.unit {
-            return Err(format!("it is counted in {}; this network pays for {}", deal.full.kind, params.unit));
+            return Err(format!(
+                "it is counted in {}; this network pays for {}",
+                deal.full.kind, params.unit
+            ));
         }
         if self.state.registry.device(&deal.device).is_none() {
             return Err("its device is not registered".into());
         }
         let known = self.state.devices.get(&deal.device);
-        if known.is_some_and(|known| known.deals.iter().any(|known| known.signed.deal.id() == accepted.id())) {
+        if known.is_some_and(|known| known.deals.iter().any(|known| known.signed.deal.id() == accepted.id()))
+        {
             return Err("it was made before".into());
         }
         Ok(accepted)
@@ -369,7 +382,8 @@ impl Fold {
             Err(ReplayError::Duplicate { .. }) if !self.is_repeated(&checked) => true,
             Err(error) => {
                 let limit = "each boot and sequence once";
-                let finding = Finding::fail("report.replay", "replayed", Side::Device, error.to_string(), limit);
+                let finding =
+                    Finding::fail("report.replay", "replayed", Side::Device, error.to_string(), limit);
                 self.note(device, finding);
                 self.others.entry(device).or_default().push(indexed);
                 return;
@@ -389,12 +403,18 @@ impl Fold {
             Err(crate::check::refusal(Some(checked.device), reason, observed, limit))
         };
         if self.reports.get(&checked.device).is_some_and(|counted| counted.len() >= MAX_REPORTS) {
-            return refused("quota", format!("{MAX_REPORTS} reports in this epoch"), "wait for the next epoch");
+            return refused(
+                "quota",
+                format!("{MAX_REPORTS} reports in this epoch"),
+                "wait for the next epoch",
+            );
         }
         match state.admit(checked.key, checked.report.boot, checked.report.sequence) {
             Ok(_) => Ok(()),
             Err(ReplayError::Duplicate { .. }) if !self.is_repeated(checked) => Ok(()),
-            Err(error) => refused("replayed", error.to_string(), "each boot and sequence once; raise the sequence"),
+            Err(error) => {
+                refused("replayed", error.to_string(), "each boot and sequence once; raise the sequence")
+            }
         }
     }
 
@@ -517,7 +537,13 @@ fn judge(network: &Network, epoch: Epoch, schedule: Schedule, fold: &Fold) -> BT
     devices.iter().map(judge).collect()
 }
 
-fn judge_device(network: &Network, epoch: Epoch, schedule: Schedule, fold: &Fold, device: DeviceId) -> Judged {
+fn judge_device(
+    network: &Network,
+    epoch: Epoch,
+    schedule: Schedule,
+    fold: &Fold,
+    device: DeviceId,
+) -> Judged {
     let carried = fold.state.device(&device);
     let active = carried.record.as_ref().is_some_and(|record| record.active);
     let reports = fold.reports.get(&device).map_or(&[][..], Vec::as_slice);
@@ -588,7 +614,8 @@ impl Counted {
 fn services(network: &Network, deals: &[&DealState], reports: &[Counted]) -> BTreeSet<Text> {
     let mut services: BTreeSet<Text> = deals.iter().map(|deal| deal.signed.deal.service.clone()).collect();
     let known = network.verifiers().services().map(|(service, _)| service);
-    services.extend(known.filter(|service| reports.iter().any(|counted| concerns(counted, service))).cloned());
+    services
+        .extend(known.filter(|service| reports.iter().any(|counted| concerns(counted, service))).cloned());
     services
 }
 
@@ -606,7 +633,9 @@ fn lines(epoch: Epoch, network: &Network, state: &State, judged: &BTreeMap<Devic
         for deal in carried.deals.iter().filter(|deal| deal.signed.deal.covers(epoch)) {
             let id = deal.signed.deal.id();
             let contributions = judged.verdicts.iter().flat_map(|verdict| &verdict.contributions);
-            let Some(found) = contributions.into_iter().find(|contribution| contribution.deal == id) else { continue };
+            let Some(found) = contributions.into_iter().find(|contribution| contribution.deal == id) else {
+                continue;
+            };
             if found.proved.kind != network.params().unit {
                 continue;
             }

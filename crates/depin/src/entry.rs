@@ -1,6 +1,6 @@
 //! What the journal records: everything from outside that can move a payout, before it is used.
 
-use depin_core::{Digest, DeviceId, Epoch, Located, Side, SignedDeal, Text, Timestamp, cbor};
+use depin_core::{DeviceId, Digest, Epoch, Located, Side, SignedDeal, Text, Timestamp, cbor};
 use depin_proof::Beacon;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};

@@ -213,7 +213,10 @@ impl Checkpoint {
             return Err(refused("fewer than three lines"));
         };
         if name != origin {
-            return Err(CheckpointError::Origin { found: name.chars().take(200).collect(), expected: origin.to_owned() });
+            return Err(CheckpointError::Origin {
+                found: name.chars().take(200).collect(),
+                expected: origin.to_owned(),
+            });
         }
         if size.starts_with('0') && size != "0" {
             return Err(refused("a size with leading zeros"));
@@ -224,10 +227,12 @@ impl Checkpoint {
         let expected = key_hash(origin, key);
         let signed = signatures.lines().take(16).any(|line| {
             let blob = line.strip_prefix("\u{2014} ").and_then(|rest| rest.rsplit_once(' '));
-            let blob = blob.filter(|(name, _)| *name == origin).and_then(|(_, blob)| STANDARD.decode(blob).ok());
+            let blob =
+                blob.filter(|(name, _)| *name == origin).and_then(|(_, blob)| STANDARD.decode(blob).ok());
             let Some(blob) = blob else { return false };
             let Some((hash, signature)) = blob.split_first_chunk::<4>() else { return false };
-            <&[u8; 64]>::try_from(signature).is_ok_and(|signature| *hash == expected && verify(text.as_bytes(), signature))
+            <&[u8; 64]>::try_from(signature)
+                .is_ok_and(|signature| *hash == expected && verify(text.as_bytes(), signature))
         });
         if !signed {
             return Err(CheckpointError::Signature(*key));
@@ -290,14 +295,16 @@ mod tests {
         let (mut accepted, mut refused) = (0, 0);
         for (name, bytes) in cases {
             let case: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-            let decode = |value: &serde_json::Value| STANDARD.decode(value.as_str().unwrap_or_default()).unwrap();
+            let decode =
+                |value: &serde_json::Value| STANDARD.decode(value.as_str().unwrap_or_default()).unwrap();
             let digest = |value: &serde_json::Value| <[u8; 32]>::try_from(decode(value)).map(Digest).ok();
             let wants_error = case["wantErr"].as_bool().unwrap();
             let proof: Option<Vec<Digest>> =
                 case["proof"].as_array().map_or(Some(Vec::new()), |list| list.iter().map(digest).collect());
             let verdict = match (digest(&case["leafHash"]), proof, digest(&case["root"])) {
                 (Some(leaf), Some(proof), Some(root)) => {
-                    let (index, size) = (case["leafIdx"].as_u64().unwrap(), case["treeSize"].as_u64().unwrap());
+                    let (index, size) =
+                        (case["leafIdx"].as_u64().unwrap(), case["treeSize"].as_u64().unwrap());
                     check_inclusion(leaf, index, &proof, &Head { size, root }).is_ok()
                 }
                 _ => false,
@@ -312,9 +319,10 @@ mod tests {
 
     #[test]
     fn the_c2sp_example_note_has_our_key_hash() {
-        let (Some(note), Some(vkey)) =
-            (depin_vectors::file("core/tlog/signed-note-example.txt"), depin_vectors::file("core/tlog/signed-note-example.vkey"))
-        else {
+        let (Some(note), Some(vkey)) = (
+            depin_vectors::file("core/tlog/signed-note-example.txt"),
+            depin_vectors::file("core/tlog/signed-note-example.vkey"),
+        ) else {
             return;
         };
         let (note, vkey) = (String::from_utf8(note).unwrap(), String::from_utf8(vkey).unwrap());
@@ -339,7 +347,10 @@ mod tests {
             public.verify(message, &depin_identity::Signature(*signature)).is_ok()
         };
         assert_eq!(Checkpoint::open(&note, "depin/test", &typed, verify).unwrap(), checkpoint);
-        assert!(matches!(Checkpoint::open(&note, "depin/other", &typed, verify), Err(CheckpointError::Origin { .. })));
+        assert!(matches!(
+            Checkpoint::open(&note, "depin/other", &typed, verify),
+            Err(CheckpointError::Origin { .. })
+        ));
         assert!(Checkpoint::open(&note.replace("\n5\n", "\n6\n"), "depin/test", &typed, verify).is_err());
         for end in 0..note.trim_end().len() {
             if let Some(cut) = note.get(..end) {

@@ -37,10 +37,14 @@ pub enum NetworkError {
     #[error(transparent)]
     OutOfBounds(#[from] OutOfBounds),
     /// A verifier nobody here knows.
-    #[error("the verifier {0} is not known here; add it to the catalogue, or use a version of depin that has it")]
+    #[error(
+        "the verifier {0} is not known here; add it to the catalogue, or use a version of depin that has it"
+    )]
     UnknownVerifier(Text),
     /// A beacon nobody here knows.
-    #[error("the beacon {0} is not known here; add it to the catalogue, or use a version of depin that has it")]
+    #[error(
+        "the beacon {0} is not known here; add it to the catalogue, or use a version of depin that has it"
+    )]
     UnknownBeacon(Text),
     /// Parameters that a verifier or beacon does not take.
     #[error("{name} does not take its parameters: {reason}")]
@@ -63,11 +67,13 @@ impl Catalogue {
     pub fn standard() -> Self {
         let mut catalogue = Self { verifiers: BTreeMap::new(), beacons: BTreeMap::new() };
         catalogue.add_verifier(POSSESSION.into(), |params| {
-            let params: PossessionParams = depin_core::cbor::from_slice(params).map_err(|error| error.to_string())?;
+            let params: PossessionParams =
+                depin_core::cbor::from_slice(params).map_err(|error| error.to_string())?;
             Ok(Box::new(Possession::new(params)))
         });
         catalogue.add_beacon(SeedBeacon::KIND.into(), |anchor| {
-            let seed = anchor.try_into().map_err(|_| format!("a seed of {} bytes; expected 32", anchor.len()))?;
+            let seed =
+                anchor.try_into().map_err(|_| format!("a seed of {} bytes; expected 32", anchor.len()))?;
             Ok(Box::new(SeedBeacon::new(seed)))
         });
         catalogue
@@ -94,15 +100,16 @@ impl Network {
         let mut verifiers = Verifiers::new();
         for service in &params.services {
             let id = &service.verifier;
-            let make = catalogue.verifiers.get(id).ok_or_else(|| NetworkError::UnknownVerifier(id.clone()))?;
+            let make =
+                catalogue.verifiers.get(id).ok_or_else(|| NetworkError::UnknownVerifier(id.clone()))?;
             let verifier =
                 make(&service.params).map_err(|reason| NetworkError::Params { name: id.clone(), reason })?;
             verifiers.add(service.service.clone(), id.clone(), verifier)?;
         }
         let kind = &params.beacon.kind;
         let make = catalogue.beacons.get(kind).ok_or_else(|| NetworkError::UnknownBeacon(kind.clone()))?;
-        let beacon =
-            make(&params.beacon.anchor).map_err(|reason| NetworkError::Params { name: kind.clone(), reason })?;
+        let beacon = make(&params.beacon.anchor)
+            .map_err(|reason| NetworkError::Params { name: kind.clone(), reason })?;
         Ok(Self { params, verifiers, beacon })
     }
 
@@ -124,6 +131,9 @@ impl Network {
 
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Network").field("params", &self.params).field("verifiers", &self.verifiers).finish_non_exhaustive()
+        f.debug_struct("Network")
+            .field("params", &self.params)
+            .field("verifiers", &self.verifiers)
+            .finish_non_exhaustive()
     }
 }

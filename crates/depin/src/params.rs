@@ -1,8 +1,8 @@
 //! The parameters of a network. They are part of every bundle, so that an auditor needs nothing else.
 
 use depin_core::{
-    Address, Bounds, Bps, Digest, Millis, NetworkId, OutOfBounds, Text, Timestamp, TypedKey, UnitKind,
-    cbor, sha256,
+    Address, Bounds, Bps, Digest, Millis, NetworkId, OutOfBounds, Text, Timestamp, TypedKey, UnitKind, cbor,
+    sha256,
 };
 use depin_proof::Schedule;
 use depin_rewards::{CurveParams, DemandParams};
@@ -138,7 +138,8 @@ impl NetworkParams {
         Bounds::new("network.answer-bps", u128::from(self.commit.value()).saturating_add(1), 9_999)
             .check(self.answer.value())?;
         Bounds::new("network.open-limit-epochs", 0, 64).check(self.open_limit)?;
-        Bounds::new("network.services", 1, 64).check(u128::try_from(self.services.len()).unwrap_or(u128::MAX))?;
+        Bounds::new("network.services", 1, 64)
+            .check(u128::try_from(self.services.len()).unwrap_or(u128::MAX))?;
         Ok(())
     }
 }

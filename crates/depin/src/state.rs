@@ -194,7 +194,10 @@ mod canonical_hex {
     use minicbor::{Decode, Encode};
     use serde::{Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<T: Encode<()>, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Encode<()>, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         cbor::hex_string::serialize(&cbor::to_vec(value), serializer)
     }
 

@@ -110,7 +110,8 @@ async fn on_chain(arguments: &Arguments, bundle: &Bundle) -> Result<Option<OnCha
         credits: Default::default(),
         distributor: params.distributor,
     };
-    let ledger = EvmLedger::new(client.sender(alloy::signers::local::PrivateKeySigner::random()), &deployment);
+    let ledger =
+        EvmLedger::new(client.sender(alloy::signers::local::PrivateKeySigner::random()), &deployment);
     let state = ledger.state(bundle.header.epoch).await?;
     let expected = EvmLedger::candidate_id(bundle.header.epoch, &payout(bundle));
     if state.status != EpochStatus::Final {
@@ -137,7 +138,8 @@ fn receipts(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+        let entries =
+            std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
         for entry in entries {
             let entry = entry.with_context(|| format!("{} cannot be read", folder.display()))?;
             let path = entry.path();
@@ -163,7 +165,9 @@ fn print(answer: &Answer, bundle: &Bundle, arguments: &Arguments, asked: bool) -
     match (asked, answer.root_on_chain) {
         (_, Some(root)) => println!("chain   {root}"),
         (true, None) => println!("chain   no final root yet"),
-        (false, None) => println!("chain   not asked; set {} to its URL, or give --state", super::RPC_VARIABLE),
+        (false, None) => {
+            println!("chain   not asked; set {} to its URL, or give --state", super::RPC_VARIABLE)
+        }
     }
     if let Some(device) = arguments.device {
         let section = bundle.devices.iter().find(|section| section.device == device);

@@ -21,14 +21,16 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let client = NodeClient::new(&arguments.node, None);
+    let client = NodeClient::new(&arguments.node, None)?;
     let claims = client.claims(arguments.owner).await?;
     let open = claims.into_iter().filter(|claim| !claim.claimed && claim.status == RootStatus::Final);
     let account = arguments.owner;
     let requests: Vec<ClaimRequest> = open
         .map(|claim| ClaimRequest { epoch: claim.epoch, account, amount: claim.amount, proof: claim.proof })
         .collect();
-    let Ok(amount) = Amount::sum(requests.iter().map(|claim| claim.amount)) else { bail!("the claims exceed 2^128") };
+    let Ok(amount) = Amount::sum(requests.iter().map(|claim| claim.amount)) else {
+        bail!("the claims exceed 2^128")
+    };
     for some in requests.chunks(100) {
         client.relay(some).await?;
     }

@@ -107,7 +107,8 @@ struct Temporary(PathBuf);
 impl Temporary {
     fn new() -> Result<Self> {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let path = std::env::temp_dir().join(format!("depin-dev-{}-{}", std::process::id(), since.as_nanos()));
+        let path =
+            std::env::temp_dir().join(format!("depin-dev-{}-{}", std::process::id(), since.as_nanos()));
         std::fs::create_dir(&path).with_context(|| format!("{} cannot be made", path.display()))?;
         Ok(Self(path))
     }
@@ -152,7 +153,9 @@ impl Watcher {
             Progress::Ready { url, rpc } => {
                 self.line(&format!("node   {url}\nchain  {rpc}"));
             }
-            Progress::Phase { epoch, phase } => self.bar.set_message(format!("epoch {epoch}: {}", words(*phase))),
+            Progress::Phase { epoch, phase } => {
+                self.bar.set_message(format!("epoch {epoch}: {}", words(*phase)))
+            }
             Progress::Closed(bundle) => {
                 self.bar.inc(1);
                 let verdicts = bundle.verdict_counts();
@@ -212,7 +215,12 @@ fn print(report: &Report) {
     }
     println!("\n{:<44} {:>14} {:>14}", "customer", "paid", "burned");
     for customer in &report.customers {
-        println!("{:<44} {:>14} {:>14}", customer.address.to_string(), tokens(customer.paid), tokens(customer.burned));
+        println!(
+            "{:<44} {:>14} {:>14}",
+            customer.address.to_string(),
+            tokens(customer.paid),
+            tokens(customer.burned)
+        );
     }
     if !report.rejections.is_empty() {
         println!("\n{:<24} {:>6}", "refused because", "times");

@@ -45,7 +45,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
             eprintln!("next: depin device register --dir {}", dir.display());
         }
         Command::Register(place) => {
-            let client = NodeClient::new(&place.node, None);
+            let client = NodeClient::new(&place.node, None)?;
             let status = client.status_now().await?;
             let mut provider = Provider::start(config(&place)).await?;
             provider.register(&status).await?;

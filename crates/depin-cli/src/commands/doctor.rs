@@ -38,7 +38,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         bundles.sort();
         for path in bundles {
             match super::read(&path).map(|bytes| Bundle::from_bytes(&bytes)) {
-                Ok(Ok(bundle)) => say(true, "bundle", format!("epoch {}, digest {}", bundle.header.epoch, bundle.digest())),
+                Ok(Ok(bundle)) => {
+                    say(true, "bundle", format!("epoch {}, digest {}", bundle.header.epoch, bundle.digest()))
+                }
                 Ok(Err(error)) => say(false, "bundle", format!("{}: {error}", path.display())),
                 Err(error) => say(false, "bundle", error.to_string()),
             }

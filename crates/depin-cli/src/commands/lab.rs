@@ -31,13 +31,16 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
         Command::Provider(settings) => {
             let config: ProviderConfig = serde_json::from_slice(&super::read(&settings.config)?)?;
             let mut provider = Provider::start(config).await?;
-            println!("{}", serde_json::to_string(&Ready { device: provider.claimed(), address: provider.address() })?);
+            println!(
+                "{}",
+                serde_json::to_string(&Ready { device: provider.claimed(), address: provider.address() })?
+            );
             provider.run().await?;
         }
         Command::Customer(settings) => {
             let config: CustomerConfig = serde_json::from_slice(&super::read(&settings.config)?)?;
             let url = std::env::var(super::RPC_VARIABLE).context("DEPIN_RPC is not set")?;
-            let info = NodeClient::new(&config.node, config.member).network().await?;
+            let info = NodeClient::new(&config.node, config.member)?.network().await?;
             let chain = super::chain(&url, info.params.chain_id).await?;
             Customer::start(config, chain).await?.run().await?;
         }

@@ -18,7 +18,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     if contains(&bytes, depin::bundle::FORMAT) {
         let bundle = Bundle::from_bytes(&bytes)?;
         let audit = audit(&bundle, &Catalogue::standard())?;
-        println!("{name}: bundle of epoch {}, recomputed; digest {}, root {}", audit.epoch, audit.digest, audit.root);
+        println!(
+            "{name}: bundle of epoch {}, recomputed; digest {}, root {}",
+            audit.epoch, audit.digest, audit.root
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if contains(&bytes, depin::bundle::EXCERPT_FORMAT) {

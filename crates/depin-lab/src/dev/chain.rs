@@ -3,17 +3,13 @@
 use std::{fmt, str::FromStr};
 
 use alloy::{
-    network::TransactionBuilder,
-    primitives::U256,
-    providers::Provider,
-    rpc::types::TransactionRequest,
+    network::TransactionBuilder, primitives::U256, providers::Provider, rpc::types::TransactionRequest,
     signers::local::PrivateKeySigner,
 };
 use depin::node::Clock;
 use depin_core::{Address, Amount, Bps};
 use depin_evm::{
-    Client, ConnectError, DeployConfig, DeployError, Deployment, KeyError, Options,
-    SendError, Sender, Url,
+    Client, ConnectError, DeployConfig, DeployError, Deployment, KeyError, Options, SendError, Sender, Url,
     anvil::{Anvil, AnvilError, AnvilInstance},
     connect,
     contracts::NetworkToken,
@@ -101,7 +97,9 @@ pub enum ChainError {
     #[error(transparent)]
     Send(#[from] SendError),
     /// Another chain than before.
-    #[error("this network lives on chain {expected}, and the chain given is {found}; give the chain it was made on")]
+    #[error(
+        "this network lives on chain {expected}, and the chain given is {found}; give the chain it was made on"
+    )]
     OtherChain {
         /// The network's chain.
         expected: u64,
@@ -109,7 +107,9 @@ pub enum ChainError {
         found: u64,
     },
     /// Not enough to pay with.
-    #[error("{account} has {found} wei on chain {chain_id}, too little to deploy with; fund it, or set DEPIN_CHAIN_KEY to another key")]
+    #[error(
+        "{account} has {found} wei on chain {chain_id}, too little to deploy with; fund it, or set DEPIN_CHAIN_KEY to another key"
+    )]
     Funds {
         /// The paying account.
         account: Address,
@@ -132,7 +132,11 @@ pub(super) struct DevChain {
 
 impl DevChain {
     /// Starts or reaches the chain. On an embedded chain every wallet has ether from the start.
-    pub(super) async fn start(config: &DevConfig, genesis: u64, wallets: &[Address]) -> Result<Self, ChainError> {
+    pub(super) async fn start(
+        config: &DevConfig,
+        genesis: u64,
+        wallets: &[Address],
+    ) -> Result<Self, ChainError> {
         match &config.chain {
             ChainChoice::Embedded => Self::embedded(config, genesis, wallets).await,
             ChainChoice::Anvil => {
@@ -162,7 +166,12 @@ impl DevChain {
             // An existing chain knows when it began.
             genesis_time: (!known || config.seed.is_some()).then_some(genesis),
             clock: if config.seed.is_some() { embedded::Clock::Manual } else { embedded::Clock::Wall },
-            accounts: wallets.iter().copied().chain([operator.address()]).map(|wallet| (wallet, ether)).collect(),
+            accounts: wallets
+                .iter()
+                .copied()
+                .chain([operator.address()])
+                .map(|wallet| (wallet, ether))
+                .collect(),
             ..embedded::Config::default()
         };
         let chain = EmbeddedChain::open(Some(&dir), &chain_config)?;
@@ -257,7 +266,10 @@ async fn ask_chain_id(url: &Url) -> Result<u64, ChainError> {
     let choice = ChainChoice::Url(url.clone()).to_string();
     let failed = |reason: String| ChainError::Ask(choice.clone(), reason);
     let request = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": [] });
-    let response = reqwest::Client::new().post(url.as_str()).json(&request).send().await;
+    let http = depin_evm::http_client(url.scheme() == "https")?
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let response = http.post(url.as_str()).json(&request).send().await;
     let response = response.map_err(|error| failed(error.to_string()))?;
     let answer: serde_json::Value = response.json().await.map_err(|error| failed(error.to_string()))?;
     let text = answer.get("result").and_then(serde_json::Value::as_str).unwrap_or_default();

@@ -171,7 +171,11 @@ fn provider(
 }
 
 /// One customer for every four providers. Each file goes to one provider, in turn.
-fn customers(config: &DevConfig, seed: &[u8; 32], providers: &[ProviderRole]) -> Result<Vec<CustomerRole>, DevError> {
+fn customers(
+    config: &DevConfig,
+    seed: &[u8; 32],
+    providers: &[ProviderRole],
+) -> Result<Vec<CustomerRole>, DevError> {
     let keepers: Vec<usize> = providers
         .iter()
         .enumerate()
@@ -246,7 +250,8 @@ impl Members {
                 late: provider.late,
             };
             let path = provider.dir.join("config.json");
-            let mut process = spawn(&config.program, "provider", &provider.name, &provider.dir, &path, &settings, &[])?;
+            let mut process =
+                spawn(&config.program, "provider", &provider.name, &provider.dir, &path, &settings, &[])?;
             waiting.push((process.name.clone(), process.log.clone(), process.child.stdout.take()));
             running.push(process);
         }
@@ -274,7 +279,15 @@ impl Members {
             // A URL may hold a secret, so it does not go onto the command line.
             let environment = [("DEPIN_RPC", rpc)];
             let name = &customer.name;
-            running.push(spawn(&config.program, "customer", name, &customer.dir, &path, &settings, &environment)?);
+            running.push(spawn(
+                &config.program,
+                "customer",
+                name,
+                &customer.dir,
+                &path,
+                &settings,
+                &environment,
+            )?);
         }
         let members = Self { cast, running: Arc::new(Mutex::new(running)), failed: Arc::new(Notify::new()) };
         members.guard();
@@ -359,7 +372,9 @@ fn spawn(
 async fn ready(stdout: Option<tokio::process::ChildStdout>) -> Result<Ready, String> {
     let stdout = stdout.ok_or("it has no output")?;
     let mut lines = BufReader::new(stdout).lines();
-    let line = tokio::time::timeout(START_TIME, lines.next_line()).await.map_err(|_| "it takes too long".to_owned())?;
+    let line = tokio::time::timeout(START_TIME, lines.next_line())
+        .await
+        .map_err(|_| "it takes too long".to_owned())?;
     let line = line.map_err(|error| error.to_string())?.ok_or("it ended")?;
     serde_json::from_str(&line).map_err(|error| error.to_string())
 }

@@ -25,13 +25,15 @@ use depin_proof::{SeedBeacon, possession};
 use depin_rewards::{CurveParams, DemandParams, Halving};
 use serde::{Deserialize, Serialize};
 
+use self::{chain::DevChain, members::Members};
 pub use self::{
     chain::{ChainChoice, ChainError},
     members::{MembersError, Ready},
     operator::{Operator, UnknownOperator},
-    report::{AuditReport, CustomerReport, DeviceReport, EpochReport, NetworkReport, RejectionReport, Report},
+    report::{
+        AuditReport, CustomerReport, DeviceReport, EpochReport, NetworkReport, RejectionReport, Report,
+    },
 };
-use self::{chain::DevChain, members::Members};
 use crate::device::{self, DeviceError};
 
 /// What a simulated network is to be.
@@ -196,7 +198,8 @@ impl DevConfig {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let occupied = std::fs::read_dir(&self.state).is_ok_and(|mut entries| entries.next().is_some());
+                let occupied =
+                    std::fs::read_dir(&self.state).is_ok_and(|mut entries| entries.next().is_some());
                 if occupied {
                     return Err(refused("holds files but no network".into()));
                 }
@@ -212,13 +215,15 @@ impl DevConfig {
             .and_then(|found| found.get("version").and_then(serde_json::Value::as_u64));
         match version {
             Some(version) if version > u64::from(MANIFEST_VERSION) => {
-                return Err(refused(format!("is of version {version}, newer than {MANIFEST_VERSION}; update depin")));
+                return Err(refused(format!(
+                    "is of version {version}, newer than {MANIFEST_VERSION}; update depin"
+                )));
             }
             Some(_) => {}
             None => return Err(refused("holds a network.json that cannot be read".into())),
         }
-        let found: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| refused(format!("holds a damaged network.json ({error})")))?;
+        let found: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|error| refused(format!("holds a damaged network.json ({error})")))?;
         let same = Manifest { network: found.network.clone(), ..wanted.clone() };
         if found != same {
             let show = |manifest: &Manifest| {
@@ -228,7 +233,11 @@ impl DevConfig {
                     "--devices {devices} --cheaters {cheaters} --seed {seed} --seconds-per-epoch {seconds_per_epoch} --chain {chain} --operator {operator}"
                 )
             };
-            return Err(refused(format!("holds another network ({}), not ({})", show(&found), show(&wanted))));
+            return Err(refused(format!(
+                "holds another network ({}), not ({})",
+                show(&found),
+                show(&wanted)
+            )));
         }
         Ok(found)
     }
@@ -341,7 +350,11 @@ impl World {
             self.everyone(watch, Phase::Deal { turn }).await?;
         }
         let last = self.config.epochs.map(|epochs| self.first.0.saturating_add(epochs));
-        while last.is_none_or(|last| last > self.node_epoch()) {
+        loop {
+            let next = self.node.epoch().await;
+            if last.is_some_and(|last| next.0 >= last) {
+                break;
+            }
             let bundle = self.epoch(watch).await?;
             watch(Progress::Closed(Box::new(bundle)));
             self.node.settle().await?;
@@ -358,10 +371,6 @@ impl World {
         }
     }
 
-    fn node_epoch(&self) -> u64 {
-        self.node.gate().status().epoch.0
-    }
-
     /// One epoch, or what is left of one that was interrupted.
     async fn epoch(&self, watch: &(impl Fn(Progress) + Send + Sync)) -> Result<Bundle, DevError> {
         let (open, known) = self.node.progress().await;
@@ -371,7 +380,10 @@ impl World {
                 self.node.follow().await?;
             }
             let params = self.node.network().params();
-            let earliest = params.genesis.0.saturating_add(params.epoch_length.0.saturating_mul(self.node.epoch().await.0));
+            let earliest = params
+                .genesis
+                .0
+                .saturating_add(params.epoch_length.0.saturating_mul(self.node.epoch().await.0));
             self.reach(Timestamp(earliest)).await;
             self.node.open_epoch().await?;
         }
@@ -406,7 +418,11 @@ impl World {
     }
 
     /// A phase that ends when everybody is done.
-    async fn everyone(&self, watch: &(impl Fn(Progress) + Send + Sync), phase: Phase) -> Result<(), DevError> {
+    async fn everyone(
+        &self,
+        watch: &(impl Fn(Progress) + Send + Sync),
+        phase: Phase,
+    ) -> Result<(), DevError> {
         self.announce(watch, phase).await;
         tokio::select! {
             () = self.node.gate().everyone_waits() => Ok(()),
@@ -436,7 +452,11 @@ fn beacon_seed(config: &DevConfig) -> [u8; 32] {
     sha256(&[b"depin/dev-beacon/1", &config.seed.unwrap_or_default().to_be_bytes()]).0
 }
 
-fn params(config: &DevConfig, deployed: &DeployedNetwork, key: &SoftwareKey) -> Result<NetworkParams, DevError> {
+fn params(
+    config: &DevConfig,
+    deployed: &DeployedNetwork,
+    key: &SoftwareKey,
+) -> Result<NetworkParams, DevError> {
     let seconds = |count: u64| Millis(count.saturating_mul(1000));
     Ok(NetworkParams {
         version: 1,

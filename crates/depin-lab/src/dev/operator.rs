@@ -107,16 +107,14 @@ fn backdate(network: &Network, entries: &mut Vec<Slot>) {
     });
     let Some(opened) = opened else { return };
     let deadline = network.params().schedule(opened).answer_until;
-    let late = |slot: &Slot| {
-        matches!(slot, Slot::Entry(entry @ Entry::Report { received, .. }) if *received > deadline && is_answer(entry))
-    };
+    let late = |slot: &Slot| matches!(slot, Slot::Entry(entry @ Entry::Report { received, .. }) if *received > deadline && is_answer(entry));
     let Some(last) = entries.iter().rposition(late) else { return };
     for slot in entries.iter_mut().take(last.saturating_add(1)) {
         let Slot::Entry(entry) = slot else { continue };
         let time: Option<&mut Timestamp> = match entry {
-            Entry::Report { received, .. } | Entry::Refused { received, .. } | Entry::Deal { received, .. } => {
-                Some(received)
-            }
+            Entry::Report { received, .. }
+            | Entry::Refused { received, .. }
+            | Entry::Deal { received, .. } => Some(received),
             _ => None,
         };
         if let Some(time) = time {

@@ -126,8 +126,7 @@ pub struct AuditReport {
 
 pub(super) async fn report(world: &World) -> Result<Report, DevError> {
     let last = world.node.epoch().await;
-    let bundles: Result<Vec<Bundle>, _> =
-        (0..last.0).map(|epoch| world.node.bundle(Epoch(epoch))).collect();
+    let bundles: Result<Vec<Bundle>, _> = (0..last.0).map(|epoch| world.node.bundle(Epoch(epoch))).collect();
     let bundles = bundles?;
     let mut problems = Vec::new();
     let this_run: Vec<&Bundle> = bundles.iter().filter(|bundle| bundle.header.epoch >= world.first).collect();
@@ -176,7 +175,10 @@ async fn epoch_report(
         }
     };
     problem(result.paid.checked_add(result.dust) == Ok(result.pool), "paid and dust are not the pool".into());
-    problem(result.minted.checked_add(result.revenue) == Ok(result.pool), "minted and revenue are not the pool".into());
+    problem(
+        result.minted.checked_add(result.revenue) == Ok(result.pool),
+        "minted and revenue are not the pool".into(),
+    );
     let status = world.node.chain().ledger().status(epoch).await.map_err(depin::node::NodeError::from)?;
     let on_chain = match status {
         PayoutStatus::Final(found) => {
@@ -264,7 +266,11 @@ fn customers(bundles: &[Bundle]) -> Vec<CustomerReport> {
     let mut customers: BTreeMap<Address, CustomerReport> = BTreeMap::new();
     for (_, amount, burned, customer) in payments(bundles) {
         let zero = Amount::ZERO;
-        let entry = customers.entry(customer).or_insert(CustomerReport { address: customer, paid: zero, burned: zero });
+        let entry = customers.entry(customer).or_insert(CustomerReport {
+            address: customer,
+            paid: zero,
+            burned: zero,
+        });
         entry.paid = Amount(entry.paid.0.saturating_add(amount.0));
         entry.burned = Amount(entry.burned.0.saturating_add(burned.0));
     }

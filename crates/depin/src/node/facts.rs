@@ -29,13 +29,21 @@ pub(super) fn epoch_facts(bundle: &Bundle) -> EpochFacts {
         units: Units::new(unit.clone(), units),
         opened: Timestamp(bundle.header.schedule.opens),
         closed: Timestamp(bundle.header.schedule.closes),
-        verdicts: VerdictCounts { accept: counts.accept, reject: counts.reject, inconclusive: counts.inconclusive },
+        verdicts: VerdictCounts {
+            accept: counts.accept,
+            reject: counts.reject,
+            inconclusive: counts.inconclusive,
+        },
         devices: bundle.devices.iter().filter_map(|section| device_epoch(bundle, section)).collect(),
         customers: bundle
             .customers
             .iter()
             .filter_map(|section| section.charge)
-            .map(|charge| CustomerEpoch { address: charge.customer, spent: charge.spend, burned: charge.burned })
+            .map(|charge| CustomerEpoch {
+                address: charge.customer,
+                spent: charge.spend,
+                burned: charge.burned,
+            })
             .collect(),
         refusals: refusals(bundle),
     }

@@ -45,8 +45,8 @@ impl Gate {
         let waits = member.filter(|_| self.status().number <= after);
         if let Some(member) = waits {
             self.change(|state| {
-            state.waiting.insert(member);
-        });
+                state.waiting.insert(member);
+            });
         }
         // The sender lives as long as this gate.
         let status = receiver.wait_for(|status| status.number > after).await.map(|status| status.clone());
@@ -109,7 +109,10 @@ impl Gate {
     /// Whether every member either waits for the next phase or for the journal: nobody will send anything before it is answered.
     pub fn is_settled(&self) -> bool {
         let state = self.lock();
-        state.members.iter().all(|member| state.waiting.contains(member) || state.pending.contains_key(member))
+        state
+            .members
+            .iter()
+            .all(|member| state.waiting.contains(member) || state.pending.contains_key(member))
     }
 
     /// Waits until every member waits for the next phase.

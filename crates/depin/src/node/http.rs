@@ -90,7 +90,11 @@ struct After {
     after: Option<u64>,
 }
 
-async fn status(State(inner): State<Arc<Inner>>, Query(query): Query<After>, headers: HeaderMap) -> Json<api::Status> {
+async fn status(
+    State(inner): State<Arc<Inner>>,
+    Query(query): Query<After>,
+    headers: HeaderMap,
+) -> Json<api::Status> {
     let Some(after) = query.after else { return Json(inner.gate.status()) };
     let member = member(&inner, &headers);
     let waited = tokio::time::timeout(MAX_WAIT, inner.gate.wait(after, member)).await;
@@ -112,7 +116,12 @@ async fn enter<T>(
     let member = member(inner, headers);
     let full = |_| {
         let message = "the node has more requests than it can take";
-        Failure::new(StatusCode::TOO_MANY_REQUESTS, "busy", message, "send it again after the time in Retry-After")
+        Failure::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "busy",
+            message,
+            "send it again after the time in Retry-After",
+        )
     };
     let place = inner.intake.try_reserve().map_err(full)?;
     place.send(Work { member, item: item(reply) });
@@ -120,7 +129,14 @@ async fn enter<T>(
     if let Some(member) = member {
         inner.gate.begin(member);
     }
-    let gone = |_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the node is stopping", "send it again later");
+    let gone = |_| {
+        Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "stopping",
+            "the node is stopping",
+            "send it again later",
+        )
+    };
     Ok(answer.await.map_err(gone)??)
 }
 
@@ -146,7 +162,8 @@ fn split(mut body: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
         let (envelope, rest) = body.split_at_checked(len).unwrap_or((body, &[]));
         if envelope.len() > Envelope::MAX {
             let status = StatusCode::PAYLOAD_TOO_LARGE;
-            let message = format!("an envelope of {} bytes; at most {} are taken", envelope.len(), Envelope::MAX);
+            let message =
+                format!("an envelope of {} bytes; at most {} are taken", envelope.len(), Envelope::MAX);
             return Err(Failure::new(status, "too-large", message, "split the report"));
         }
         envelopes.push(envelope.to_vec());
@@ -160,8 +177,8 @@ async fn registration(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<serde_json::Value>, Failure> {
-    let binding: SignedBinding =
-        serde_json::from_slice(&body).map_err(|error| Failure::bad(error, "send a signed binding as JSON"))?;
+    let binding: SignedBinding = serde_json::from_slice(&body)
+        .map_err(|error| Failure::bad(error, "send a signed binding as JSON"))?;
     let device = enter(&inner, &headers, |reply| Item::Registration(Box::new(binding), reply)).await?;
     Ok(Json(json!({ "device": device })))
 }
@@ -177,30 +194,43 @@ async fn deal(
     Ok(Json(json!({ "deal": id })))
 }
 
-async fn work(State(inner): State<Arc<Inner>>, Path(device): Path<String>) -> Result<Json<api::Work>, Failure> {
-    let device: DeviceId = device.parse().map_err(|error| Failure::bad(error, "name a device by its did:key"))?;
+async fn work(
+    State(inner): State<Arc<Inner>>,
+    Path(device): Path<String>,
+) -> Result<Json<api::Work>, Failure> {
+    let device: DeviceId =
+        device.parse().map_err(|error| Failure::bad(error, "name a device by its did:key"))?;
     let core = inner.core.lock().await;
     let carried = core.fold.state.device(&device);
     let deals = carried.deals.into_iter().map(|deal| deal.signed).collect();
     Ok(Json(api::Work { record: carried.record, deals }))
 }
 
-async fn credit(State(inner): State<Arc<Inner>>, Path(customer): Path<String>) -> Result<Json<api::Credit>, Failure> {
-    let customer: Address = customer.parse().map_err(|error| Failure::bad(error, "name a customer by its address"))?;
+async fn credit(
+    State(inner): State<Arc<Inner>>,
+    Path(customer): Path<String>,
+) -> Result<Json<api::Credit>, Failure> {
+    let customer: Address =
+        customer.parse().map_err(|error| Failure::bad(error, "name a customer by its address"))?;
     let core = inner.core.lock().await;
     let available = core.fold.state.credits.get(customer).available(&inner.network.params().demand);
     Ok(Json(api::Credit { available }))
 }
 
 async fn relay(State(inner): State<Arc<Inner>>, body: Bytes) -> Result<Json<serde_json::Value>, Failure> {
-    let claims: Vec<ClaimRequest> =
-        serde_json::from_slice(&body).map_err(|error| Failure::bad(error, "send a list of claims as JSON"))?;
+    let claims: Vec<ClaimRequest> = serde_json::from_slice(&body)
+        .map_err(|error| Failure::bad(error, "send a list of claims as JSON"))?;
     if claims.len() > 100 {
         return Err(Failure::bad(format!("{} claims", claims.len()), "send at most 100 at once"));
     }
     use depin_rewards::PayoutLedger;
     inner.chain.ledger().claim(&claims).await.map_err(|error| {
-        Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "claim", error.to_string(), "read the claims again, then retry")
+        Failure::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "claim",
+            error.to_string(),
+            "read the claims again, then retry",
+        )
     })?;
     Ok(Json(json!({ "claimed": claims.len() })))
 }
@@ -215,7 +245,8 @@ async fn excerpt(
     State(inner): State<Arc<Inner>>,
     Path((epoch, device)): Path<(u64, String)>,
 ) -> Result<Response, Failure> {
-    let device: DeviceId = device.parse().map_err(|error| Failure::bad(error, "name a device by its did:key"))?;
+    let device: DeviceId =
+        device.parse().map_err(|error| Failure::bad(error, "name a device by its did:key"))?;
     let bundle = inner.bundle(Epoch(epoch)).map_err(|_| no_bundle(epoch))?;
     let excerpt = bundle.excerpt(&device).ok_or_else(|| {
         let message = format!("{device} is not in the bundle of epoch {epoch}");

@@ -96,7 +96,8 @@ fn is_due(inner: &Inner, waiting: &[Work]) -> bool {
     if waiting.is_empty() {
         return false;
     }
-    let strangers = waiting.iter().all(|work| !work.member.is_some_and(|member| inner.gate.is_member(member)));
+    let strangers =
+        waiting.iter().all(|work| !work.member.is_some_and(|member| inner.gate.is_member(member)));
     waiting.len() >= BATCH || inner.gate.has_members() && (strangers || inner.gate.is_settled())
 }
 
@@ -151,7 +152,10 @@ async fn take_deal(inner: &Inner, core: &mut Core, deal: SignedDeal) -> Result<D
         next: "change the terms and sign the deal again",
     })?;
     let id = deal.deal.id();
-    inner.write(core, vec![Entry::Deal { received: inner.now(), deal }]).await.map_err(|error| unavailable(&error))?;
+    inner
+        .write(core, vec![Entry::Deal { received: inner.now(), deal }])
+        .await
+        .map_err(|error| unavailable(&error))?;
     Ok(id)
 }
 
@@ -197,7 +201,9 @@ async fn take_reports(inner: &Inner, core: &mut Core, batch: Vec<(Option<u32>, V
     for (member, outcome, reply) in outcomes {
         let result = match &durable {
             Err(error) => Err(unavailable(&NodeError::from_journal(error))),
-            Ok(()) => Ok(outcome.into_iter().map(|(digest, door)| answer(inner, core, &digest, door)).collect()),
+            Ok(()) => {
+                Ok(outcome.into_iter().map(|(digest, door)| answer(inner, core, &digest, door)).collect())
+            }
         };
         finish(inner, member, reply, result);
     }

@@ -110,7 +110,11 @@ impl FileJournal {
             file.read_exact(&mut magic).map_err(io)?;
             if magic != *MAGIC {
                 let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                return Err(JournalError::Format { path: path.to_owned(), found: show(&magic), expected: show(MAGIC) });
+                return Err(JournalError::Format {
+                    path: path.to_owned(),
+                    found: show(&magic),
+                    expected: show(MAGIC),
+                });
             }
         }
         let offsets = scan(path, &mut file)?;
@@ -128,7 +132,9 @@ impl FileJournal {
         work: impl FnOnce(&mut Inner) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let inner = Arc::clone(&self.inner);
-        let done = tokio::task::spawn_blocking(move || work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner)));
+        let done = tokio::task::spawn_blocking(move || {
+            work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner))
+        });
         match done.await {
             Ok(result) => result,
             Err(error) => {
@@ -150,7 +156,9 @@ fn scan(path: &Path, file: &mut File) -> Result<Vec<u64>, JournalError> {
     while let Some((intact, next)) = record(&mut reader, at, size).map_err(io)? {
         match (intact, damaged) {
             (true, None) => offsets.push(next),
-            (true, Some((at, index))) => return Err(JournalError::Corrupt { path: path.to_owned(), at, index }),
+            (true, Some((at, index))) => {
+                return Err(JournalError::Corrupt { path: path.to_owned(), at, index });
+            }
             (false, None) => {
                 let index = u64::try_from(offsets.len().saturating_sub(1)).unwrap_or(u64::MAX);
                 damaged = Some((at, index));
@@ -190,7 +198,8 @@ fn sync_parent(path: &Path) -> std::io::Result<()> {
 impl Inner {
     fn append(&mut self, entries: &[Vec<u8>]) -> Result<(), JournalError> {
         let end = self.offsets.last().copied().unwrap_or_default();
-        let mut bytes = Vec::with_capacity(entries.iter().map(|entry| entry.len().saturating_add(RECORD_HEADER)).sum());
+        let mut bytes =
+            Vec::with_capacity(entries.iter().map(|entry| entry.len().saturating_add(RECORD_HEADER)).sum());
         let mut offsets = Vec::with_capacity(entries.len());
         for entry in entries {
             let len = u32::try_from(entry.len()).ok().filter(|_| entry.len() <= MAX_ENTRY);
@@ -249,7 +258,8 @@ impl Journal for FileJournal {
     }
 
     async fn len(&self) -> Result<u64, JournalError> {
-        self.blocking(|inner| Ok(u64::try_from(inner.offsets.len().saturating_sub(1)).unwrap_or(u64::MAX))).await
+        self.blocking(|inner| Ok(u64::try_from(inner.offsets.len().saturating_sub(1)).unwrap_or(u64::MAX)))
+            .await
     }
 }
 

@@ -63,7 +63,10 @@ pub struct NodeParts {
 
 impl std::fmt::Debug for NodeParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeParts").field("dir", &self.dir).field("network", &self.network).finish_non_exhaustive()
+        f.debug_struct("NodeParts")
+            .field("dir", &self.dir)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
     }
 }
 
@@ -488,8 +491,9 @@ impl Inner {
             batch.claims = facts::claim_facts(bundle);
         }
         let seen = core.seen.iter();
-        batch.reports =
-            seen.map(|(device, (count, last))| ReportFacts { device: *device, count: *count, last: *last }).collect();
+        batch.reports = seen
+            .map(|(device, (count, last))| ReportFacts { device: *device, count: *count, last: *last })
+            .collect();
         self.store.apply(batch, Cursor { block, journal: core.tree.size() }).await?;
         Ok(())
     }
