@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    ffi::OsString,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -102,7 +101,7 @@ impl Anvil {
 
     /// Looks for anvil: on the PATH, then among the npm packages of `contracts/` in or above the current directory.
     pub fn find() -> Option<PathBuf> {
-        let on_path = env::var_os("PATH").unwrap_or_else(OsString::new);
+        let on_path = env::var_os("PATH").unwrap_or_default();
         env::split_paths(&on_path).map(|dir| dir.join("anvil")).find(|path| path.is_file()).or_else(|| {
             let here = env::current_dir().ok()?;
             here.ancestors().find_map(|dir| in_packages(&dir.join("contracts/node_modules/@foundry-rs")))

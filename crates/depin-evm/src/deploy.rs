@@ -119,7 +119,13 @@ pub enum DeployError {
     Send(#[from] SendError),
     /// A contract does not answer.
     #[error("the contracts cannot be read: {0}")]
-    Read(#[from] alloy::contract::Error),
+    Read(Box<alloy::contract::Error>),
+}
+
+impl From<alloy::contract::Error> for DeployError {
+    fn from(error: alloy::contract::Error) -> Self {
+        Self::Read(Box::new(error))
+    }
 }
 
 impl From<alloy::transports::TransportError> for DeployError {

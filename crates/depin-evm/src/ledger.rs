@@ -43,7 +43,7 @@ pub struct EpochState {
     pub leading: B256,
 }
 
-/// Why the distributor did not do what it was asked.
+/// Why a contract did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContractCallError {
@@ -52,7 +52,7 @@ pub enum ContractCallError {
     Send(#[from] SendError),
     /// The contract does not answer.
     #[error("the distributor cannot be read: {0}; check its address and the chain")]
-    Read(#[from] alloy::contract::Error),
+    Read(Box<alloy::contract::Error>),
     /// A payment or a bond cannot be paid.
     #[error("{account} has {found} base units of the token and needs {expected}; give it the rest")]
     Funds {
@@ -71,6 +71,12 @@ pub enum ContractCallError {
         /// What it answered.
         found: String,
     },
+}
+
+impl From<alloy::contract::Error> for ContractCallError {
+    fn from(error: alloy::contract::Error) -> Self {
+        Self::Read(Box::new(error))
+    }
 }
 
 impl EvmLedger {

@@ -164,9 +164,6 @@ fn refusal(
         InvalidTransaction::InvalidChainId => {
             format!("invalid chain id for signer: have {:?}", tx.chain_id())
         }
-        InvalidTransaction::MissingChainId => {
-            "only replay-protected (EIP-155) transactions allowed over RPC".to_owned()
-        }
         other => other.to_string(),
     })
 }

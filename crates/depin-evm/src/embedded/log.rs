@@ -1,7 +1,8 @@
 //! The blocks file: what the chain was told, in order, so that it can be executed again.
 //!
-//! Layout: eight bytes of magic, then frames. A frame is the payload's length and its bitwise complement (`u32`, little endian), the
-//! SHA-256 of the payload, and the payload, a deterministic CBOR [`Record`]. The first record is the genesis.
+//! Layout: eight bytes of magic, then frames. A frame is the payload's length and its bitwise complement (`u32`, little endian), a
+//! checksum, and the payload, a deterministic CBOR [`Record`]. The checksum is SHA-256 of the checksum before and the payload, so that
+//! a frame left out or moved shows as well; before the first stands SHA-256 of the magic. The first record is the genesis.
 //!
 //! Every append is flushed to the disk before it counts. A crash can therefore leave one torn frame at the end, never acknowledged to
 //! anyone: it is cut off and kept in a file beside. Damage anywhere else is an error, never a silent loss.
@@ -18,6 +19,7 @@ use minicbor::{Decode, Encode};
 use super::OpenError;
 
 const MAGIC: &[u8; 8] = b"depinevm";
+const FILE_NAME: &str = "blocks";
 const HEADER: usize = 40;
 /// Largest payload: a block is at most a handful of transactions of at most 128 KiB.
 const MAX_PAYLOAD: usize = 16 << 20;
@@ -102,12 +104,19 @@ pub(super) struct BlocksFile {
     file: File,
     path: PathBuf,
     len: u64,
+    /// The last checksum.
+    head: Digest,
 }
 
 impl BlocksFile {
+    /// Whether `dir` has such a file.
+    pub(super) fn exists(dir: &Path) -> bool {
+        dir.join(FILE_NAME).is_file()
+    }
+
     /// Opens or creates the file in `dir` and reads every record.
     pub(super) fn open(dir: &Path) -> Result<(Self, Vec<Record>), OpenError> {
-        let path = dir.join("blocks");
+        let path = dir.join(FILE_NAME);
         let io = |source| OpenError::Io { path: path.clone(), source };
         std::fs::create_dir_all(dir).map_err(io)?;
         let mut file =
@@ -118,8 +127,8 @@ impl BlocksFile {
         })?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
-        let (records, good) = parse(&bytes, &path)?;
-        let mut this = Self { file, path: path.clone(), len: u64::try_from(good).unwrap_or(u64::MAX) };
+        let Parsed { records, good, head } = parse(&bytes, &path)?;
+        let mut this = Self { file, path: path.clone(), len: u64::try_from(good).unwrap_or(u64::MAX), head };
         if good < bytes.len() {
             this.cut(bytes.get(good..).unwrap_or_default()).map_err(io)?;
         }
@@ -141,9 +150,12 @@ impl BlocksFile {
         let mut frame = Vec::with_capacity(payload.len().saturating_add(HEADER));
         frame.extend_from_slice(&len.to_le_bytes());
         frame.extend_from_slice(&(!len).to_le_bytes());
-        frame.extend_from_slice(sha256(&[&payload]).as_bytes());
+        let head = sha256(&[self.head.as_bytes(), &payload]);
+        frame.extend_from_slice(head.as_bytes());
         frame.extend_from_slice(&payload);
-        self.write(&frame)
+        self.write(&frame)?;
+        self.head = head;
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
@@ -178,10 +190,18 @@ impl BlocksFile {
     }
 }
 
-/// Reads every record, and says where the last good one ends.
-fn parse(bytes: &[u8], path: &Path) -> Result<(Vec<Record>, usize), OpenError> {
+struct Parsed {
+    records: Vec<Record>,
+    /// Where the last good one ends.
+    good: usize,
+    head: Digest,
+}
+
+/// Reads every record.
+fn parse(bytes: &[u8], path: &Path) -> Result<Parsed, OpenError> {
+    let mut head = sha256(&[MAGIC]);
     if bytes.len() < MAGIC.len() && MAGIC.starts_with(bytes) {
-        return Ok((Vec::new(), 0));
+        return Ok(Parsed { records: Vec::new(), good: 0, head });
     }
     let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
         return Err(OpenError::NotBlocks { path: path.to_owned() });
@@ -190,15 +210,15 @@ fn parse(bytes: &[u8], path: &Path) -> Result<(Vec<Record>, usize), OpenError> {
     loop {
         let at = bytes.len().saturating_sub(rest.len());
         let damaged = |what| OpenError::Damaged { path: path.to_owned(), at, what };
-        match frame(rest) {
-            Frame::End => return Ok((records, at)),
+        match frame(rest, head) {
+            Frame::End => return Ok(Parsed { records, good: at, head }),
             Frame::Damaged(what) => return Err(damaged(what)),
-            Frame::Good { payload, after } => {
+            Frame::Good { payload, after, checksum } => {
                 check_version(payload, records.is_empty(), path)?;
                 let record = cbor::from_slice(payload)
                     .map_err(|_| damaged("a record that this version cannot read"))?;
                 records.push(record);
-                rest = after;
+                (rest, head) = (after, checksum);
             }
         }
     }
@@ -208,19 +228,20 @@ enum Frame<'a> {
     Good {
         payload: &'a [u8],
         after: &'a [u8],
+        checksum: Digest,
     },
     /// Nothing, or what an interrupted write leaves.
     End,
     Damaged(&'static str),
 }
 
-fn frame(rest: &[u8]) -> Frame<'_> {
+fn frame(rest: &[u8], head: Digest) -> Frame<'_> {
     // A file system may extend a file before it writes the data: zeros up to the end are an interrupted write too.
     if rest.iter().all(|byte| *byte == 0) {
         return Frame::End;
     }
     let Some((header, body)) = rest.split_at_checked(HEADER) else { return Frame::End };
-    let (len, complement, checksum) = (le_u32(header, 0), le_u32(header, 4), header.get(8..HEADER));
+    let (len, complement, found) = (le_u32(header, 0), le_u32(header, 4), header.get(8..HEADER));
     if len != !complement {
         return Frame::Damaged("the length of a record");
     }
@@ -229,8 +250,9 @@ fn frame(rest: &[u8]) -> Frame<'_> {
         return Frame::Damaged("the length of a record");
     }
     let Some((payload, after)) = body.split_at_checked(len) else { return Frame::End };
-    if checksum == Some(sha256(&[payload]).as_bytes()) {
-        return Frame::Good { payload, after };
+    let checksum = sha256(&[head.as_bytes(), payload]);
+    if found == Some(checksum.as_bytes()) {
+        return Frame::Good { payload, after, checksum };
     }
     if after.iter().all(|byte| *byte == 0) { Frame::End } else { Frame::Damaged("the checksum of a record") }
 }

@@ -150,8 +150,18 @@ pub enum OpenError {
 }
 
 /// A chain in process. Clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EmbeddedChain(Arc<Mutex<Node>>);
+
+impl std::fmt::Debug for EmbeddedChain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let node = self.lock();
+        f.debug_struct("EmbeddedChain")
+            .field("chain_id", &node.chain.chain_id)
+            .field("height", &node.chain.height())
+            .finish_non_exhaustive()
+    }
+}
 
 impl EmbeddedChain {
     /// Starts a chain; with a directory, goes on with the one it holds.
@@ -160,6 +170,14 @@ impl EmbeddedChain {
     /// [`OpenError`] when the directory is busy, damaged, of a newer version or of another network.
     pub fn open(dir: Option<&Path>, config: &Config) -> Result<Self, OpenError> {
         Ok(Self(Arc::new(Mutex::new(Node::open(dir, config)?))))
+    }
+
+    /// Goes on with the chain in the directory `dir`, whatever it was started with: for reading what a network did.
+    ///
+    /// # Errors
+    /// As [`EmbeddedChain::open`]; also when there is no chain.
+    pub fn resume(dir: &Path, clock: Clock) -> Result<Self, OpenError> {
+        Ok(Self(Arc::new(Mutex::new(Node::resume(dir, clock)?))))
     }
 
     /// The chain to read from and to send to.

@@ -11,7 +11,7 @@ use alloy::{
 use depin_core::Digest;
 
 use super::{
-    Config, OpenError,
+    Clock, Config, OpenError,
     chain::{Block, Chain, unix_now},
     failure::RpcFailure,
     log::{BlocksFile, Genesis, Prefunded, RawTx, Record},
@@ -55,7 +55,38 @@ impl Node {
             }
             Some(_) => return Err(OpenError::NotBlocks { path: dir.to_owned() }),
         }
-        let mut this = Self { chain: Chain::new(config, genesis.time), file: None };
+        Self::go_on(dir, config, genesis.time, file, records)
+    }
+
+    /// Goes on with the chain that `dir` holds, whatever it was started with.
+    pub(super) fn resume(dir: &Path, clock: Clock) -> Result<Self, OpenError> {
+        // Looking must not leave an empty chain behind.
+        if !BlocksFile::exists(dir) {
+            return Err(OpenError::NotBlocks { path: dir.to_owned() });
+        }
+        let (file, records) = BlocksFile::open(dir)?;
+        let mut records = records.into_iter();
+        let Some(Record::Genesis(found)) = records.next() else {
+            return Err(OpenError::NotBlocks { path: dir.to_owned() });
+        };
+        let balance = |account: &Prefunded| (account.address, U256::from_be_bytes(account.balance));
+        let config = Config {
+            chain_id: found.chain_id,
+            genesis_time: Some(found.time),
+            clock,
+            accounts: found.accounts.iter().map(balance).collect(),
+        };
+        Self::go_on(dir, &config, found.time, file, records)
+    }
+
+    fn go_on(
+        dir: &Path,
+        config: &Config,
+        time: u64,
+        file: BlocksFile,
+        records: impl Iterator<Item = Record>,
+    ) -> Result<Self, OpenError> {
+        let mut this = Self { chain: Chain::new(config, time), file: None };
         for record in records {
             this.replay(dir, record)?;
         }
@@ -176,6 +207,9 @@ pub(super) fn decode(raw: &[u8]) -> Result<Recovered<TxEnvelope>, RpcFailure> {
     match tx {
         TxEnvelope::Eip4844(_) | TxEnvelope::Eip7702(_) => {
             Err(RpcFailure::rejected("transaction type not supported; send legacy, EIP-2930 or EIP-1559"))
+        }
+        TxEnvelope::Legacy(legacy) if legacy.tx().chain_id.is_none() => {
+            Err(RpcFailure::rejected("only replay-protected (EIP-155) transactions allowed over RPC"))
         }
         // Recovery refuses a high s (EIP-2).
         other => other.try_into_recovered().map_err(|_| RpcFailure::rejected("invalid sender")),

@@ -30,7 +30,11 @@ pub(super) fn estimate(node: &Node, request: TransactionRequest, block: BlockId)
     }
     let first = run(node, &request, block, high)?;
     let ExecutionResult::Success { gas, .. } = &first else { return Err(failure(first)) };
-    let mut low = gas.tx_gas_used().saturating_sub(1);
+    let used = gas.tx_gas_used();
+    if succeeds(node, &request, block, used) {
+        return json(&U64::from(used));
+    }
+    let mut low = used;
     // A call may pass on only 63/64 of its gas (EIP-150) and needs what is refunded later: mostly this is enough.
     let likely = gas.total_gas_spent().saturating_add(2300).saturating_mul(64).div_ceil(63);
     if likely < high {
