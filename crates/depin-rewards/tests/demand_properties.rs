@@ -293,3 +293,41 @@ proptest! {
         prop_assert!(many <= one, "{many} > {one} by {split:?}");
     }
 }
+
+/// Amounts so small that one base unit more or less shows.
+fn small_world() -> impl Strategy<Value = World> {
+    let small = || 1u128..12;
+    let params = (1_000u16..=10_000, 5_000u16..=9_900).prop_map(|(burn, mint)| {
+        DemandParams::new(Bps::new(burn).unwrap(), Bps::new(mint).unwrap()).unwrap()
+    });
+    let cap = || prop_oneof![Just(u128::MAX), small()];
+    (params, cap(), cap(), cap(), prop::collection::vec((1u8..3, small()), 1..4)).prop_map(
+        |(params, per_epoch, mint, revenue, drawn)| World {
+            params,
+            curve: CurveParams::Constant(Constant { per_epoch: Amount(per_epoch) }),
+            caps: Caps { mint: Amount(mint), revenue: Amount(revenue) },
+            payments: vec![(1, 1_000), (2, 1_000)],
+            lines: (0u16..)
+                .zip(drawn)
+                .map(|(id, (customer, price))| line(id, customer, customer, price, 1, 1))
+                .collect(),
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn many_identities_never_gain_a_single_unit(
+        world in small_world(),
+        parts in prop::collection::vec(1u128..6, 2..4),
+        payment in prop_oneof![Just(100_000u128), 1u128..12],
+        split in prop_oneof![Just(Split::Deals), Just(Split::Devices), Just(Split::PayersAndDevices)],
+    ) {
+        let payments = vec![payment; parts.len()];
+        let one = received(&world, &parts, (1, 1, 1), &payments, None);
+        let many = received(&world, &parts, (1, 1, 1), &payments, Some(split));
+        prop_assert!(many <= one, "{many} > {one} by {split:?}");
+    }
+}
