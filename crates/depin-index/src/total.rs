@@ -13,20 +13,26 @@ use crate::StoreError;
 pub struct Total(pub U256);
 
 impl Total {
-    /// The sum with `amount`.
+    /// The sum with `other`.
     ///
     /// # Errors
     /// [`StoreError::Sum`] above 2^256 - 1.
-    pub fn plus(self, amount: Amount) -> Result<Self, StoreError> {
-        self.0.checked_add(amount.into()).map(Self).ok_or(StoreError::Sum)
+    pub fn plus(self, other: impl Into<Self>) -> Result<Self, StoreError> {
+        self.0.checked_add(other.into().0).map(Self).ok_or(StoreError::Sum)
     }
 
-    /// The difference to `amount`.
+    /// The difference to `other`.
     ///
     /// # Errors
     /// [`StoreError::Sum`] below zero.
-    pub fn minus(self, amount: Amount) -> Result<Self, StoreError> {
-        self.0.checked_sub(amount.into()).map(Self).ok_or(StoreError::Sum)
+    pub fn minus(self, other: impl Into<Self>) -> Result<Self, StoreError> {
+        self.0.checked_sub(other.into().0).map(Self).ok_or(StoreError::Sum)
+    }
+}
+
+impl From<Amount> for Total {
+    fn from(amount: Amount) -> Self {
+        Self(amount.into())
     }
 }
 

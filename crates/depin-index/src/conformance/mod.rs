@@ -1,4 +1,4 @@
-//! What every [`Store`] and [`EventSource`] must do.
+//! What every [`Store`] and [`EventSource`](crate::EventSource) must do.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

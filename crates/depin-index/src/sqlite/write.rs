@@ -1,8 +1,8 @@
 //! Facts into rows, each batch in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, Epoch, Located, cbor};
+use depin_core::{Address, ChainEvent, DeviceId, Digest, Epoch, Located, cbor};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{facts, read, value::Sql};
@@ -12,11 +12,13 @@ use crate::{Batch, BlockRef, Cursor, DeviceStatus, EventKind, StoreError, Total}
 pub(super) fn apply(connection: &mut Connection, batch: &Batch, cursor: Cursor) -> Result<(), StoreError> {
     // A transaction that begins by reading and then writes would fail at once when another process writes.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut blocks = BTreeMap::new();
+    let (mut blocks, mut touched) = (BTreeMap::new(), Touched::default());
     for located in &batch.events {
         check_block(&transaction, &mut blocks, BlockRef { number: located.block, hash: located.block_hash })?;
-        add_event(&transaction, located)?;
+        add_event(&transaction, located, &mut touched)?;
     }
+    touched.pay(&transaction, 1, Total::plus)?;
+    touched.register(&transaction)?;
     for epoch in &batch.epochs {
         facts::add_epoch(&transaction, epoch)?;
     }
@@ -46,24 +48,17 @@ pub(super) fn rewind(connection: &mut Connection, to: BlockRef) -> Result<(), St
     check_block(&transaction, &mut BTreeMap::new(), to)?;
     // Above the last number a database holds there is nothing to forget.
     let above = i64::try_from(to.number).unwrap_or(i64::MAX);
-    let devices = {
-        let mut gone = transaction
-            .prepare("SELECT DISTINCT device FROM events WHERE block > ?1 AND device IS NOT NULL")?;
-        gone.query_map([above], |row| Ok(row.get::<_, Sql<Digest>>(0)?.0))?.collect::<Result<Vec<_>, _>>()?
-    };
+    let mut touched = Touched::default();
     {
-        let mut gone = transaction.prepare("SELECT body FROM events WHERE block > ?1 AND kind = ?2")?;
-        let mut rows = gone.query(params![above, Sql(EventKind::CreditsPaid)])?;
+        let mut gone = transaction.prepare("SELECT body FROM events WHERE block > ?1")?;
+        let mut rows = gone.query([above])?;
         while let Some(row) = rows.next()? {
-            if let ChainEvent::CreditsPaid { customer, amount, burned } = read::body(row.get_ref(0)?)? {
-                pay(&transaction, customer, -1, |total, by| total.minus(by), amount, burned)?;
-            }
+            touched.note(&read::body(row.get_ref(0)?)?)?;
         }
     }
+    touched.pay(&transaction, -1, Total::minus)?;
     transaction.execute("DELETE FROM events WHERE block > ?1", [above])?;
-    for device in devices {
-        register(&transaction, device)?;
-    }
+    touched.register(&transaction)?;
     transaction.execute(
         "DELETE FROM devices WHERE registered_at IS NULL AND last_epoch IS NULL AND reports = 0",
         [],
@@ -74,6 +69,63 @@ pub(super) fn rewind(connection: &mut Connection, to: BlockRef) -> Result<(), St
         params![above, Sql(to.hash)],
     )?;
     Ok(transaction.commit()?)
+}
+
+/// What events that come or go change besides their own rows: once for each device and customer, however many there are.
+#[derive(Default)]
+struct Touched {
+    devices: BTreeSet<Digest>,
+    customers: BTreeMap<Address, Payments>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Payments {
+    paid: Total,
+    burned: Total,
+    count: i64,
+}
+
+impl Touched {
+    fn note(&mut self, event: &ChainEvent) -> Result<(), StoreError> {
+        self.devices.extend(keys(event).0);
+        if let ChainEvent::CreditsPaid { customer, amount, burned } = event {
+            let payments = self.customers.entry(*customer).or_default();
+            payments.paid = payments.paid.plus(*amount)?;
+            payments.burned = payments.burned.plus(*burned)?;
+            payments.count = payments.count.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Payments come, or go again: `change` is what happens to the sums, `sign` to their number.
+    fn pay(
+        &self,
+        transaction: &Transaction<'_>,
+        sign: i64,
+        change: fn(Total, Total) -> Result<Total, StoreError>,
+    ) -> Result<(), StoreError> {
+        for (customer, payments) in &self.customers {
+            add_customer(transaction, *customer)?;
+            let (paid, burned): (Sql<Total>, Sql<Total>) = transaction
+                .prepare_cached("SELECT paid, burned FROM customers WHERE address = ?1")?
+                .query_row([Sql(*customer)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            transaction
+                .prepare_cached(
+                    "UPDATE customers SET paid = ?2, burned = ?3, payments = payments + ?4 WHERE address = ?1",
+                )?
+                .execute(params![
+                    Sql(*customer),
+                    Sql(change(paid.0, payments.paid)?),
+                    Sql(change(burned.0, payments.burned)?),
+                    payments.count.saturating_mul(sign),
+                ])?;
+        }
+        Ok(())
+    }
+
+    fn register(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        self.devices.iter().try_for_each(|device| register(transaction, *device))
+    }
 }
 
 /// The hash of every known block of this number must be this one. `seen` spares asking twice.
@@ -121,7 +173,11 @@ fn keys(event: &ChainEvent) -> (Option<Digest>, Option<Address>, Option<Epoch>) 
     }
 }
 
-fn add_event(transaction: &Transaction<'_>, located: &Located) -> Result<(), StoreError> {
+fn add_event(
+    transaction: &Transaction<'_>,
+    located: &Located,
+    touched: &mut Touched,
+) -> Result<(), StoreError> {
     let Located { block, block_hash, log_index, event } = located;
     let (device, account, epoch) = keys(event);
     let body = cbor::to_vec(event);
@@ -144,19 +200,10 @@ fn add_event(transaction: &Transaction<'_>, located: &Located) -> Result<(), Sto
     if added == 0 {
         return same_event(transaction, located, &body);
     }
-    match event {
-        ChainEvent::DeviceRegistered { device, .. } => {
-            add_device(transaction, *device)?;
-            register(transaction, device.on_chain())
-        }
-        ChainEvent::DeviceTransferred { device, .. } | ChainEvent::DeviceDeactivated { device } => {
-            register(transaction, *device)
-        }
-        ChainEvent::CreditsPaid { customer, amount, burned } => {
-            pay(transaction, *customer, 1, |total, by| total.plus(by), *amount, *burned)
-        }
-        _ => Ok(()),
+    if let ChainEvent::DeviceRegistered { device, .. } = event {
+        add_device(transaction, *device)?;
     }
+    touched.note(event)
 }
 
 fn same_event(transaction: &Transaction<'_>, located: &Located, body: &[u8]) -> Result<(), StoreError> {
@@ -241,27 +288,6 @@ fn last_event(
         Some(row) => Ok(Some(((row.get(0)?, row.get(1)?), read::body(row.get_ref(2)?)?))),
         None => Ok(None),
     }
-}
-
-/// A payment comes, or goes again: `change` is what happens to the sums, `by` to their number.
-fn pay(
-    transaction: &Transaction<'_>,
-    customer: Address,
-    by: i64,
-    change: fn(Total, Amount) -> Result<Total, StoreError>,
-    amount: Amount,
-    burned: Amount,
-) -> Result<(), StoreError> {
-    add_customer(transaction, customer)?;
-    let (paid, before): (Sql<Total>, Sql<Total>) = transaction
-        .prepare_cached("SELECT paid, burned FROM customers WHERE address = ?1")?
-        .query_row([Sql(customer)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    transaction
-        .prepare_cached(
-            "UPDATE customers SET paid = ?2, burned = ?3, payments = payments + ?4 WHERE address = ?1",
-        )?
-        .execute(params![Sql(customer), Sql(change(paid.0, amount)?), Sql(change(before.0, burned)?), by])?;
-    Ok(())
 }
 
 pub(super) fn add_customer(transaction: &Transaction<'_>, customer: Address) -> Result<(), StoreError> {
