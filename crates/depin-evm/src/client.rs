@@ -72,6 +72,13 @@ impl Options {
         self
     }
 
+    /// The same with another time after which fees are raised.
+    #[must_use]
+    pub const fn bump_after(mut self, after: Duration) -> Self {
+        self.bump_after = after;
+        self
+    }
+
     /// The same with another limit for one request over HTTP.
     #[must_use]
     pub const fn request_timeout(mut self, timeout: Duration) -> Self {
