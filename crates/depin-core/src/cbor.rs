@@ -66,11 +66,15 @@ pub fn to_vec<T: Encode<()>>(value: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// [`CborError`].
-pub fn from_slice<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, CborError> {
+pub fn from_slice<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8]) -> Result<T, CborError> {
     check(bytes)?;
     let mut decoder = minicbor::Decoder::new(bytes);
     let value = T::decode(&mut decoder, &mut ())?;
     match bytes.len().saturating_sub(decoder.position()) {
+        // Derived decoders skip items they do not know. What hashes the same must be the same, so nothing may be skipped.
+        0 if to_vec(&value) != bytes => {
+            Err(CborError::NotDeterministic { at: 0, what: "a message with items it does not have" })
+        }
         0 => Ok(value),
         count => Err(CborError::Trailing { at: decoder.position(), count }),
     }
@@ -255,6 +259,17 @@ mod tests {
         ] {
             assert!(verdict_on(bad).is_err(), "{what}: {bad}");
         }
+    }
+
+    #[test]
+    fn items_that_a_message_does_not_have_are_refused() {
+        let units = crate::Units::new("byte-seconds".into(), 7);
+        let mut bytes = to_vec(&units);
+        assert_eq!(from_slice::<crate::Units>(&bytes).unwrap(), units);
+        bytes[0] = 0x83;
+        bytes.push(5);
+        assert!(check(&bytes).is_ok());
+        assert!(from_slice::<crate::Units>(&bytes).is_err());
     }
 
     #[test]

@@ -108,7 +108,9 @@ impl TypedKey {
     /// An Ed25519 key, whose length its type already says.
     pub fn ed25519(key: &[u8; 32]) -> Self {
         let mut bytes = [0; Self::LEN];
-        for (to, from) in bytes.iter_mut().zip(core::iter::once(KeyType::Ed25519.tag()).chain(key.iter().copied())) {
+        for (to, from) in
+            bytes.iter_mut().zip(core::iter::once(KeyType::Ed25519.tag()).chain(key.iter().copied()))
+        {
             *to = from;
         }
         Self(bytes)

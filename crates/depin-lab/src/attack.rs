@@ -26,9 +26,10 @@ impl Attack {
     pub const ALL: [Self; 5] =
         [Self::PartialStorage, Self::Replay, Self::Clone, Self::Uptime, Self::SelfDealing];
 
-    /// The attack of the cheater with this number: each once, then from the start.
-    pub fn of_cheater(number: usize) -> Self {
-        Self::ALL.into_iter().cycle().nth(number % Self::ALL.len()).unwrap_or(Self::Uptime)
+    /// The attack of the cheater with this number: each of `attacks` once, then from the start; each there is if `attacks` is empty.
+    pub fn of_cheater(number: usize, attacks: &[Self]) -> Self {
+        let attacks = if attacks.is_empty() { &Self::ALL } else { attacks };
+        number.checked_rem(attacks.len()).and_then(|at| attacks.get(at)).copied().unwrap_or(Self::Uptime)
     }
 
     /// Whether it forges a proof of work, so that whatever it earns is a fault of ours. A self-dealer does the work; it must lose money.
@@ -78,9 +79,10 @@ mod tests {
 
     #[test]
     fn each_attack_once_then_again() {
-        let first: Vec<_> = (0..5).map(Attack::of_cheater).collect();
+        let first: Vec<_> = (0..5).map(|number| Attack::of_cheater(number, &[])).collect();
         assert_eq!(first, Attack::ALL);
-        assert_eq!(Attack::of_cheater(5), Attack::PartialStorage);
+        assert_eq!(Attack::of_cheater(5, &[]), Attack::PartialStorage);
+        assert_eq!(Attack::of_cheater(2, &[Attack::SelfDealing, Attack::Clone]), Attack::SelfDealing);
         for attack in Attack::ALL {
             assert_eq!(attack.name().parse(), Ok(attack));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use depin_core::{DeviceId, Digest, Epoch, Timestamp, sha256};
+use depin_core::{Amount, Digest, Epoch, Outcome, Timestamp, sha256};
 use depin_identity::{
     DeviceRecord, Domain, PublicKey, PublicKeyError, Receipt, ReceiptError, Registry, Signature,
 };
@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    bundle::Bundle,
-    close::{CloseError, EpochInput, Slot, close},
+    bundle::{Bundle, CheckedExcerpt},
+    close::{CloseError, EpochInput, Slot, close, judge_section},
     entry::Entry,
     log::{Checkpoint, CheckpointError, Frontier, Head},
     network::{Catalogue, Network, NetworkError},
@@ -340,15 +340,27 @@ fn roots(bundle: &Bundle) -> BTreeMap<u64, Digest> {
     roots
 }
 
-/// What the owner of one device finds in a bundle or an excerpt of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DeviceAudit {
-    /// The epoch.
-    pub epoch: Epoch,
-    /// The bundle's digest.
-    pub digest: Digest,
-    /// The device.
-    pub device: DeviceId,
-    /// What its owner gets for it.
-    pub earned: depin_core::Amount,
+/// Recomputes what concerns one device, from an excerpt of a few kilobytes: every verdict, and that its earnings are the sum of its deals.
+///
+/// What only the whole bundle shows stays open: customers' credit, the other devices' shares, the journal.
+///
+/// # Errors
+/// [`AuditError`], naming the first thing that differs.
+pub fn audit_excerpt(excerpt: &CheckedExcerpt, catalogue: &Catalogue) -> Result<(), AuditError> {
+    let CheckedExcerpt { header, device, .. } = excerpt;
+    let network = Network::new(header.params.clone(), catalogue)?;
+    check_checkpoint(&header.params, &header.checkpoint, header.journal_after)?;
+    let verdicts = judge_section(&network, header, device).map_err(AuditError::State)?;
+    differs("device.verdicts", &device.verdicts, &verdicts)?;
+    let sums = device.lines.iter().flat_map(|line| [line.revenue, line.emission]);
+    let earned = Amount::sum(sums).map_err(|error| AuditError::State(error.to_string()))?;
+    differs("device.earned", &device.earned, &earned)?;
+    for line in &device.lines {
+        let contributions = device.verdicts.iter().flat_map(|verdict| &verdict.contributions);
+        let found = contributions.into_iter().find(|contribution| contribution.deal == line.deal);
+        let proved =
+            found.filter(|found| found.outcome == Outcome::Accept).map_or(0, |found| found.proved.quantity);
+        differs("device.lines.units", &line.units.to_string(), &line.units.min(proved).to_string())?;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@
 
 use depin_core::{Address, Amount, DeviceId, Digest, Epoch, Outcome, Verdict, cbor, sha256};
 use depin_identity::DeviceRecord;
-use depin_proof::Schedule;
+use depin_proof::{Beacon, Schedule};
 use depin_rewards::{Caps, Charge, Credit, Earned};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,9 @@ pub struct Header {
     /// The epoch's deadlines.
     #[n(8)]
     pub schedule: EpochSchedule,
+    /// The epoch's beacon; none if the network got none.
+    #[n(9)]
+    pub beacon: Option<Beacon>,
 }
 
 /// The deadlines of an epoch, in milliseconds since the Unix epoch.
@@ -377,7 +380,7 @@ fn section_name(at: usize, count: usize) -> String {
     }
 }
 
-fn read<'b, T: Decode<'b, ()>>(section: Option<(String, &'b [u8])>) -> Result<T, BundleError> {
+fn read<'b, T: Decode<'b, ()> + Encode<()>>(section: Option<(String, &'b [u8])>) -> Result<T, BundleError> {
     let (section, bytes) = section.ok_or_else(|| BundleError::Format("a section is missing".into()))?;
     cbor::from_slice(bytes).map_err(|error| BundleError::Content { section, error })
 }

@@ -6,7 +6,7 @@ use depin_core::{
     Address, Amount, ChainEvent, CheckResult, DeviceId, Digest, Epoch, Finding, Outcome, Side, SignedDeal,
     Text, Timestamp, Verdict,
 };
-use depin_identity::ReplayError;
+use depin_identity::{Domain, Registry, ReplayError};
 use depin_proof::{Beacon, Case, Evidence, Schedule, Wanted};
 use depin_rewards::{AcceptedDeal, ClaimTree, Earned, EpochDemand, Line, Period, apportion};
 
@@ -127,6 +127,7 @@ pub fn close(network: &Network, input: EpochInput) -> Result<Closed, CloseError>
         journal_after: state.frontier.head(),
         checkpoint,
         schedule: schedule.into(),
+        beacon: fold.beacon.clone(),
     };
     let ledger = Ledger {
         caps_before: before.caps.iter().map(|(epoch, caps)| (*epoch, *caps)).collect(),
@@ -140,8 +141,35 @@ pub fn close(network: &Network, input: EpochInput) -> Result<Closed, CloseError>
     Ok(Closed { bundle, state, claims })
 }
 
-/// Most reports of one device that count in one epoch.
+/// Most reports of one device that a node takes in one epoch.
+#[cfg(feature = "node")]
 const MAX_REPORTS: usize = 4096;
+
+/// Judges one device again from its section of a bundle: what its owner can check without the other devices.
+pub(crate) fn judge_section(
+    network: &Network,
+    header: &Header,
+    section: &DeviceSection,
+) -> Result<Vec<Verdict>, String> {
+    let domain = Domain { chain_id: network.params().chain_id, contract: network.params().registry };
+    let mut state = State::new(domain);
+    let records = section.record.clone().into_iter().collect();
+    state.registry = Registry::from_records(domain, records).map_err(|error| error.to_string())?;
+    state.devices.insert(section.device, section.before.clone());
+    let mut fold = Fold::new(&state);
+    let opens = Timestamp(header.schedule.opens);
+    fold.opened = Some(opens);
+    if let Some(beacon) = &header.beacon {
+        beacon.check(network.beacon_rule(), header.epoch).map_err(|error| error.to_string())?;
+        fold.beacon = Some(beacon.clone());
+    }
+    let mut entries = section.entries.clone();
+    entries.sort_by_key(|indexed| indexed.index);
+    for indexed in entries {
+        fold.apply(network, header.epoch, indexed)?;
+    }
+    Ok(judge_device(network, header.epoch, network.params().schedule(opens), &fold, section.device).verdicts)
+}
 
 /// A report that the fold counted.
 #[derive(Clone, Debug)]
@@ -393,10 +421,11 @@ impl Fold {
         self.reports.entry(device).or_default().push(Counted { index, received, reused, checked, entry });
     }
 
-    /// Whether a report would count, without counting it.
+    /// Whether a report would count, without counting it: what a node asks at its door.
     ///
     /// # Errors
     /// The refusal that goes into the journal instead.
+    #[cfg(feature = "node")]
     pub(crate) fn would_count(&self, checked: &CheckedReport) -> Result<(), crate::entry::Refusal> {
         let mut state = self.state.devices.get(&checked.device).cloned().unwrap_or_default();
         let refused = |reason, observed: String, limit: &str| {

@@ -21,7 +21,7 @@ pub use depin_rewards as rewards;
 #[cfg(feature = "node")]
 pub use {depin_evm as evm, depin_index as index};
 
-pub use audit::{audit, audit_receipts};
+pub use audit::{audit, audit_excerpt, audit_receipts};
 pub use bundle::Bundle;
 pub use close::close;
 pub use network::{Catalogue, Network};

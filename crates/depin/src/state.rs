@@ -203,7 +203,7 @@ mod canonical_hex {
 
     pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
     where
-        T: for<'b> Decode<'b, ()>,
+        T: for<'b> Decode<'b, ()> + Encode<()>,
         D: Deserializer<'de>,
     {
         cbor::from_slice(&cbor::hex_string::deserialize(deserializer)?).map_err(D::Error::custom)

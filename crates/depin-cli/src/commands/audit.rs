@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use depin::{
-    Bundle, Catalogue, audit as recompute, audit_receipts,
-    node::{bundle_path, payout},
+    Bundle, audit as recompute, audit_receipts,
+    node::{bundle_path, catalogue, payout},
 };
 use depin_core::{DeviceId, Digest, Epoch};
 use depin_evm::{EvmLedger, contracts::EpochStatus};
@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     };
     let bundle = Bundle::from_bytes(&super::read(&path)?).with_context(|| path.display().to_string())?;
     let mut problem = None;
-    let withheld = match recompute(&bundle, &Catalogue::standard()) {
+    let withheld = match recompute(&bundle, &catalogue()) {
         Ok(audit) => audit.withheld,
         Err(error) => {
             problem = Some(error.to_string());

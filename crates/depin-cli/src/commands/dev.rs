@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use depin::api::Phase;
 use depin_core::Amount;
-use depin_lab::dev::{ChainChoice, DevConfig, Operator, Progress, Report, run as run_dev};
+use depin_lab::{
+    attack::Attack,
+    dev::{ChainChoice, DevConfig, Operator, Progress, Report, run as run_dev},
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +53,12 @@ pub(crate) struct Arguments {
     /// The operator: `honest`, `drops` a device's answer, or `backdates` a friend's.
     #[arg(long, default_value = "honest")]
     operator: Operator,
+    /// The attacks that cheaters take up in turn, instead of each: partial-storage, replay, clone, uptime, self-dealing.
+    #[arg(long, value_name = "ATTACK")]
+    attack: Vec<Attack>,
+    /// Leave claims to their owners, or to whoever claims for them; otherwise the node claims for everybody.
+    #[arg(long)]
+    no_relay: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -79,6 +88,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         data: arguments.data,
         chain: arguments.chain,
         operator: arguments.operator,
+        attacks: arguments.attack,
+        relay: !arguments.no_relay,
         program: std::env::current_exe().context("this program cannot find itself")?,
     };
     let watcher = Watcher::new(config.epochs);

@@ -27,6 +27,7 @@ pub(crate) struct Settings {
 }
 
 pub(crate) async fn run(command: Command) -> Result<ExitCode> {
+    end_with_parent();
     match command {
         Command::Provider(settings) => {
             let config: ProviderConfig = serde_json::from_slice(&super::read(&settings.config)?)?;
@@ -46,4 +47,13 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends this process when standard input closes, which whoever started it holds open: however `depin dev` dies, nobody is left behind.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        // A read that fails means the same as one that ends.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(1);
+    });
 }

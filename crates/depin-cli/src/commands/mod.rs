@@ -26,6 +26,12 @@ pub(crate) async fn chain(url: &str, chain_id: u64) -> Result<Client> {
     Ok(connect(&[url], chain_id, Options::local()).await?)
 }
 
+/// Which chain the node at `url` serves.
+pub(crate) async fn chain_id(url: &str) -> Result<u64> {
+    let url: Url = url.parse().with_context(|| format!("{RPC_VARIABLE} is no URL"))?;
+    Ok(depin_lab::dev::ask_chain_id(&url).await?)
+}
+
 /// Reads a file, naming it when that fails.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use depin::{Bundle, Catalogue, audit, bundle::Excerpt};
+use depin::{Bundle, audit, bundle::Excerpt, node::catalogue};
 use depin_identity::Envelope;
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let name = arguments.file.display();
     if contains(&bytes, depin::bundle::FORMAT) {
         let bundle = Bundle::from_bytes(&bytes)?;
-        let audit = audit(&bundle, &Catalogue::standard())?;
+        let audit = audit(&bundle, &catalogue())?;
         println!(
             "{name}: bundle of epoch {}, recomputed; digest {}, root {}",
             audit.epoch, audit.digest, audit.root

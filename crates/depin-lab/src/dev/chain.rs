@@ -6,10 +6,10 @@ use alloy::{
     network::TransactionBuilder, primitives::U256, providers::Provider, rpc::types::TransactionRequest,
     signers::local::PrivateKeySigner,
 };
-use depin::node::Clock;
-use depin_core::{Address, Amount, Bps};
+use depin::node::{Clock, Launch, launch::TOKEN};
+use depin_core::{Address, OutOfBounds};
 use depin_evm::{
-    Client, ConnectError, DeployConfig, DeployError, Deployment, KeyError, Options, SendError, Sender, Url,
+    Client, ConnectError, DeployError, Deployment, KeyError, Options, SendError, Sender, Url,
     anvil::{Anvil, AnvilError, AnvilInstance},
     connect,
     contracts::NetworkToken,
@@ -17,9 +17,8 @@ use depin_evm::{
     embedded::{self, EmbeddedChain, OpenError, serve},
     signer_from_env,
 };
-use depin_rewards::Curve;
 
-use super::{ALLOWANCE, DevConfig, SUPPLY, TOKEN};
+use super::{ALLOWANCE, DevConfig};
 use crate::device::{self, DeviceError};
 
 /// Which chain a simulated network runs on.
@@ -93,6 +92,9 @@ pub enum ChainError {
     /// The contracts.
     #[error(transparent)]
     Deploy(#[from] DeployError),
+    /// The parameters.
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
     /// A transaction.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -223,8 +225,7 @@ impl DevChain {
     /// Deploys the contracts and gives every wallet what it starts with.
     pub(super) async fn deploy(
         &self,
-        config: &DevConfig,
-        genesis: u64,
+        launch: &Launch,
         wallets: &[Address],
     ) -> Result<Deployment, ChainError> {
         let operator = self.operator();
@@ -236,7 +237,7 @@ impl DevChain {
             return Err(ChainError::Funds { account, found, chain_id: self.chain_id() });
         }
         let first_nonce = provider.get_transaction_count(account).await.map_err(asked)?;
-        let deployment = deploy(&operator, &deploy_config(config, genesis, first_nonce, account)).await?;
+        let deployment = deploy(&operator, &launch.deploy_config(first_nonce, account)?).await?;
         let token = NetworkToken::new(deployment.token, provider);
         for wallet in wallets {
             let allowance = U256::from(ALLOWANCE).saturating_mul(U256::from(TOKEN));
@@ -262,7 +263,11 @@ fn paying_key() -> Result<PrivateKeySigner, ChainError> {
     }
 }
 
-async fn ask_chain_id(url: &Url) -> Result<u64, ChainError> {
+/// Which chain the node at `url` serves.
+///
+/// # Errors
+/// [`ChainError::Ask`] when it does not say.
+pub async fn ask_chain_id(url: &Url) -> Result<u64, ChainError> {
     let choice = ChainChoice::Url(url.clone()).to_string();
     let failed = |reason: String| ChainError::Ask(choice.clone(), reason);
     let request = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": [] });
@@ -275,35 +280,4 @@ async fn ask_chain_id(url: &Url) -> Result<u64, ChainError> {
     let text = answer.get("result").and_then(serde_json::Value::as_str).unwrap_or_default();
     let digits = text.strip_prefix("0x").unwrap_or_default();
     u64::from_str_radix(digits, 16).map_err(|_| failed(format!("eth_chainId gives {answer}")))
-}
-
-fn deploy_config(config: &DevConfig, genesis: u64, first_nonce: u64, operator: Address) -> DeployConfig {
-    let halving = super::halving();
-    // Bounds were checked with the network's parameters.
-    let demand = super::demand().ok();
-    DeployConfig {
-        first_nonce,
-        token_name: "Depin Test Token".into(),
-        token_symbol: "DTT".into(),
-        initial_holder: operator,
-        initial_supply: Amount(SUPPLY.saturating_mul(TOKEN)),
-        mint_cap: halving.cumulative(1 << 32),
-        burn: demand.map_or(Bps::WHOLE, |demand| demand.burn()),
-        genesis,
-        epoch_length: config.seconds_per_epoch,
-        initial_emission: halving.initial,
-        halving_interval: halving.interval,
-        mint_per_burn: demand.map(|demand| demand.mint_per_burn()).unwrap_or_default(),
-        max_revenue_per_epoch: Amount(ALLOWANCE.saturating_mul(TOKEN)),
-        // Seconds instead of days, so that a first epoch is paid while one watches.
-        challenge_window: 2,
-        evidence_period: 2,
-        resolution_period: 2,
-        proposal_bond: Amount(100 * TOKEN),
-        challenge_bond: Amount(100 * TOKEN),
-        max_voids: 2,
-        resolver: operator,
-        guardian: operator,
-        registrar: operator,
-    }
 }

@@ -116,7 +116,7 @@ pub(super) fn cast(config: &DevConfig, seed: Option<&[u8; 32]>) -> Result<Cast, 
         providers.push(provider(config, seed, format!("device-{number}"), None)?);
     }
     for number in 0..config.cheaters {
-        let attack = Attack::of_cheater(number);
+        let attack = Attack::of_cheater(number, &config.attacks);
         let mut cheater = provider(config, seed, format!("cheater-{number}-{attack}"), Some(attack))?;
         if attack == Attack::Clone {
             // Nobody honest to copy from: then the first cheater is the victim.
@@ -359,7 +359,8 @@ fn spawn(
         .args(["lab", role, "--config"])
         .arg(path)
         .envs(environment.iter().copied())
-        .stdin(Stdio::null())
+        // Held open for as long as this process lives: when it closes, the child ends, however this process died.
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(file)
         .kill_on_drop(true)

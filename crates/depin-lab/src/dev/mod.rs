@@ -14,27 +14,29 @@ use std::{
 use depin::{
     Bundle, Catalogue, Network,
     api::{Contracts, NetworkInfo, Phase},
-    network::{NetworkError, POSSESSION},
-    node::{Clock, Node, NodeError, NodeParts},
-    params::{BeaconParams, NetworkParams, ServiceParams},
+    network::NetworkError,
+    node::{Clock, Launch, Node, NodeError, NodeParts, launch::TOKEN},
+    params::BeaconParams,
 };
-use depin_core::{Amount, Bps, Epoch, Millis, OutOfBounds, Timestamp, cbor, sha256};
+use depin_core::{Address, Epoch, Millis, OutOfBounds, Timestamp, sha256};
 use depin_evm::{Deployment, Finality};
 use depin_identity::SoftwareKey;
-use depin_proof::{SeedBeacon, possession};
-use depin_rewards::{CurveParams, DemandParams, Halving};
+use depin_proof::SeedBeacon;
 use serde::{Deserialize, Serialize};
 
 use self::{chain::DevChain, members::Members};
 pub use self::{
-    chain::{ChainChoice, ChainError},
+    chain::{ChainChoice, ChainError, ask_chain_id},
     members::{MembersError, Ready},
     operator::{Operator, UnknownOperator},
     report::{
         AuditReport, CustomerReport, DeviceReport, EpochReport, NetworkReport, RejectionReport, Report,
     },
 };
-use crate::device::{self, DeviceError};
+use crate::{
+    attack::Attack,
+    device::{self, DeviceError},
+};
 
 /// What a simulated network is to be.
 #[derive(Clone, Debug)]
@@ -59,6 +61,10 @@ pub struct DevConfig {
     pub chain: ChainChoice,
     /// Whether the operator cheats.
     pub operator: Operator,
+    /// The attacks that cheaters take up in turn; each of them if empty.
+    pub attacks: Vec<Attack>,
+    /// Whether the node claims for everybody as soon as an epoch is final. Without it, claims stay open until somebody takes them.
+    pub relay: bool,
     /// The program to run devices, customers and audits with: `depin`.
     pub program: PathBuf,
 }
@@ -91,7 +97,7 @@ pub enum Progress {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DevError {
-    /// Its directory belongs to something else.
+    /// Its directory is in use, or belongs to something else.
     #[error("{path} {problem}; choose another directory with --state")]
     State {
         /// The directory.
@@ -138,8 +144,6 @@ pub enum DevError {
 
 /// When a seeded network begins: 2026-01-01T00:00:00Z, in seconds.
 const SEEDED_GENESIS: u64 = 1_767_225_600;
-/// One token in base units.
-const TOKEN: u128 = 1_000_000_000_000_000_000;
 /// What exists before anything is minted, in tokens.
 const SUPPLY: u128 = 1_000_000_000;
 /// What each customer starts with, in tokens.
@@ -155,6 +159,9 @@ struct Manifest {
     seconds_per_epoch: u64,
     chain: String,
     operator: String,
+    /// Empty for each attack in turn.
+    #[serde(default)]
+    attacks: Vec<Attack>,
     /// Set once the contracts are deployed.
     network: Option<DeployedNetwork>,
 }
@@ -182,6 +189,7 @@ impl DevConfig {
             seconds_per_epoch: self.seconds_per_epoch,
             chain: self.chain.to_string(),
             operator: self.operator.to_string(),
+            attacks: self.attacks.clone(),
             network: None,
         }
     }
@@ -190,8 +198,9 @@ impl DevConfig {
         self.state.join("network.json")
     }
 
-    /// Reads the directory's manifest and checks that it is of this network; writes one into a new directory.
-    fn open_state(&self) -> Result<Manifest, DevError> {
+    /// Reads the directory's manifest and checks that it is of this network; writes one into a new directory. The directory is this
+    /// process's for as long as the file returned is open.
+    fn open_state(&self) -> Result<(Manifest, std::fs::File), DevError> {
         let refused = |problem: String| DevError::State { path: self.state.clone(), problem };
         let path = self.manifest_path();
         let wanted = self.manifest();
@@ -205,8 +214,9 @@ impl DevConfig {
                 }
                 std::fs::create_dir_all(&self.state)
                     .map_err(|error| DeviceError::Io { path: self.state.clone(), error })?;
+                let lock = lock(&self.state)?;
                 self.save(&wanted)?;
-                return Ok(wanted);
+                return Ok((wanted, lock));
             }
             Err(error) => return Err(DeviceError::Io { path, error }.into()),
         };
@@ -224,13 +234,17 @@ impl DevConfig {
         }
         let found: Manifest = serde_json::from_slice(&bytes)
             .map_err(|error| refused(format!("holds a damaged network.json ({error})")))?;
-        let same = Manifest { network: found.network.clone(), ..wanted.clone() };
+        // Before anything is deployed the directory belongs to no chain yet: whoever mistyped a URL may try another.
+        let chain = if found.network.is_some() { wanted.chain.clone() } else { found.chain.clone() };
+        let same = Manifest { network: found.network.clone(), chain, ..wanted.clone() };
         if found != same {
             let show = |manifest: &Manifest| {
-                let Manifest { seed, devices, cheaters, seconds_per_epoch, chain, operator, .. } = manifest;
+                let Manifest { seed, devices, cheaters, seconds_per_epoch, chain, operator, attacks, .. } =
+                    manifest;
                 let seed = seed.map_or("none".to_owned(), |seed| seed.to_string());
+                let attacks: String = attacks.iter().map(|attack| format!(" --attack {attack}")).collect();
                 format!(
-                    "--devices {devices} --cheaters {cheaters} --seed {seed} --seconds-per-epoch {seconds_per_epoch} --chain {chain} --operator {operator}"
+                    "--devices {devices} --cheaters {cheaters}{attacks} --seed {seed} --seconds-per-epoch {seconds_per_epoch} --chain {chain} --operator {operator}"
                 )
             };
             return Err(refused(format!(
@@ -239,7 +253,9 @@ impl DevConfig {
                 show(&wanted)
             )));
         }
-        Ok(found)
+        let lock = lock(&self.state)?;
+        let network = found.network;
+        Ok((Manifest { network, ..wanted }, lock))
     }
 
     fn save(&self, manifest: &Manifest) -> Result<(), DevError> {
@@ -277,11 +293,13 @@ struct World {
     rpc: String,
     /// The first epoch of this run.
     first: Epoch,
+    /// Ends with this.
+    _lock: std::fs::File,
 }
 
 impl World {
     async fn build(config: &DevConfig, watch: &(impl Fn(Progress) + Send + Sync)) -> Result<Self, DevError> {
-        let mut manifest = config.open_state()?;
+        let (mut manifest, lock) = config.open_state()?;
         let seed = config.seed_bytes();
         let key = node_key(&config.state, seed.as_ref())?;
         watch(Progress::Step("making keys and data".into()));
@@ -296,14 +314,16 @@ impl World {
             }
             None => {
                 watch(Progress::Step("deploying the contracts".into()));
-                let deployment = chain.deploy(config, genesis, &cast.wallets).await?;
+                let launch = launch(config, genesis, chain.operator().address());
+                let deployment = chain.deploy(&launch, &cast.wallets).await?;
                 let deployed = DeployedNetwork { chain_id: chain.chain_id(), genesis, deployment };
                 manifest.network = Some(deployed.clone());
                 config.save(&manifest)?;
                 deployed
             }
         };
-        let params = params(config, &deployed, &key)?;
+        let launch = launch(config, deployed.genesis, chain.operator().address());
+        let params = launch.params(deployed.chain_id, &deployed.deployment, key.public().typed())?;
         let network = Network::new(params.clone(), &Catalogue::standard())?;
         let clock = match seed {
             Some(_) => Clock::manual(Timestamp(deployed.genesis.saturating_mul(1000))),
@@ -339,7 +359,8 @@ impl World {
         let first = node.epoch().await;
         watch(Progress::Step("starting devices and customers, each a process of its own".into()));
         let members = Members::start(config, cast, &node, &url, &rpc).await?;
-        Ok(Self { config: config.clone(), chain, deployment: deployed.deployment, node, members, rpc, first })
+        let deployment = deployed.deployment;
+        Ok(Self { config: config.clone(), chain, deployment, node, members, rpc, first, _lock: lock })
     }
 
     /// Runs the epochs.
@@ -357,11 +378,11 @@ impl World {
             }
             let bundle = self.epoch(watch).await?;
             watch(Progress::Closed(Box::new(bundle)));
-            self.node.settle().await?;
+            self.settle().await?;
         }
         self.node.announce(Phase::Finished).await;
         loop {
-            let open = self.node.settle().await?;
+            let open = self.settle().await?;
             let Some(epoch) = open.first() else { return Ok(()) };
             // Dev windows are seconds long. A manual clock is moved to their end, the wall clock gets there by itself.
             if let Some(end) = self.node.window_end(*epoch).await? {
@@ -369,6 +390,10 @@ impl World {
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
+    }
+
+    async fn settle(&self) -> Result<Vec<Epoch>, NodeError> {
+        if self.config.relay { self.node.settle().await } else { self.node.finalise().await }
     }
 
     /// One epoch, or what is left of one that was interrupted.
@@ -441,6 +466,23 @@ impl World {
     }
 }
 
+/// Takes a network's directory for this process, until the file returned is dropped or the process is gone.
+///
+/// # Errors
+/// [`DevError::State`] while another process has it.
+pub fn lock(state: &Path) -> Result<std::fs::File, DevError> {
+    let path = state.join("lock");
+    let file = std::fs::File::create(&path).map_err(|error| DeviceError::Io { path: path.clone(), error })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let problem = "is in use by a network that runs; stop that".to_owned();
+            Err(DevError::State { path: state.to_owned(), problem })
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(DeviceError::Io { path, error }.into()),
+    }
+}
+
 fn node_key(state: &Path, seed: Option<&[u8; 32]>) -> Result<SoftwareKey, DevError> {
     let path = state.join("node.key");
     device::make_key(&path, seed, "node")?;
@@ -452,42 +494,18 @@ fn beacon_seed(config: &DevConfig) -> [u8; 32] {
     sha256(&[b"depin/dev-beacon/1", &config.seed.unwrap_or_default().to_be_bytes()]).0
 }
 
-fn params(
-    config: &DevConfig,
-    deployed: &DeployedNetwork,
-    key: &SoftwareKey,
-) -> Result<NetworkParams, DevError> {
-    let seconds = |count: u64| Millis(count.saturating_mul(1000));
-    Ok(NetworkParams {
-        version: 1,
-        chain_id: deployed.chain_id,
-        registry: deployed.deployment.registry,
-        distributor: deployed.deployment.distributor,
-        node: key.public().typed(),
-        genesis: Timestamp(deployed.genesis.saturating_mul(1000)),
-        epoch_length: seconds(config.seconds_per_epoch),
-        commit: Bps::new(3_000)?,
-        answer: Bps::new(7_000)?,
-        clock_skew: seconds(600),
-        curve: CurveParams::Halving(halving()),
-        demand: demand()?,
-        services: vec![ServiceParams {
-            service: possession::SERVICE.into(),
-            verifier: POSSESSION.into(),
-            params: cbor::to_vec(&possession::PossessionParams::default()),
-        }],
+/// Windows of seconds instead of days, so that a first epoch is paid while one watches.
+fn launch(config: &DevConfig, genesis: u64, resolver: Address) -> Launch {
+    Launch {
+        genesis,
+        epoch_length: config.seconds_per_epoch,
+        challenge_window: 2,
+        evidence_period: 2,
+        resolution_period: 2,
+        resolver,
+        supply: SUPPLY,
+        max_revenue: ALLOWANCE,
+        bond: 100,
         beacon: BeaconParams { kind: SeedBeacon::KIND.into(), anchor: beacon_seed(config).to_vec() },
-        open_limit: 2,
-        unit: possession::UNIT.into(),
-    })
-}
-
-/// 1,000 tokens an epoch at first, halved every 1,000 epochs.
-const fn halving() -> Halving {
-    Halving { initial: Amount(1_000 * TOKEN), interval: 1_000 }
-}
-
-/// Half of each payment is burned, and at most nine tenths of what was burned is minted: paying oneself loses 5 %.
-fn demand() -> Result<DemandParams, OutOfBounds> {
-    DemandParams::new(Bps::new(5_000)?, Bps::new(9_000)?)
+    }
 }

@@ -237,10 +237,12 @@ async fn device_report(
             problems.push(format!("{}: {what}", role.name));
         }
     };
-    problem(claimed == earned, format!("earned {earned} and claimed {claimed}"));
+    if world.config.relay {
+        problem(claimed == earned, format!("earned {earned} and claimed {claimed}"));
+    }
     match role.attack {
         None => {
-            problem(balance == earned, format!("earned {earned} and has {balance}"));
+            problem(balance == claimed, format!("claimed {claimed} and has {balance}"));
             problem(!wanted || earned > Amount::ZERO, "did what customers wanted and earned nothing".into());
         }
         Some(Attack::SelfDealing) => {

@@ -6,11 +6,13 @@
 mod chain;
 mod clock;
 mod core;
+mod drive;
 mod facts;
 mod gate;
 mod http;
 mod intake;
 pub mod journal;
+pub mod launch;
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +32,14 @@ use depin_proof::{BeaconError, BeaconSource};
 use depin_rewards::{ClaimRequest, ClaimTree, LedgerError, Payout, PayoutLedger, PayoutStatus};
 use tokio::sync::{Mutex, mpsc};
 
-pub use self::{chain::Chain, clock::Clock, gate::Gate, journal::FileJournal};
+pub use self::{
+    chain::Chain,
+    clock::Clock,
+    drive::{block_beacon, catalogue},
+    gate::Gate,
+    journal::FileJournal,
+    launch::Launch,
+};
 use self::{
     core::{Core, entry_bytes},
     journal::{Journal, JournalError},
@@ -175,6 +184,20 @@ impl From<JournalError> for NodeError {
 }
 
 impl NodeError {
+    /// Whether trying again later may help.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(
+            self,
+            Self::Events(_)
+                | Self::Header(_)
+                | Self::Contract(_)
+                | Self::Ledger(_)
+                | Self::Beacon(_)
+                | Self::NoBeacon(_)
+                | Self::Index(_)
+        )
+    }
+
     fn from_journal(error: &JournalError) -> Self {
         Self::Journal(error.to_string())
     }
@@ -352,12 +375,26 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub async fn settle(&self) -> Result<Vec<Epoch>, NodeError> {
+        self.bring_to_end(true).await
+    }
+
+    /// Finalises whatever is due and leaves the claims to whoever wants to take them. Returns the epochs that are not final yet.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn finalise(&self) -> Result<Vec<Epoch>, NodeError> {
+        self.bring_to_end(false).await
+    }
+
+    async fn bring_to_end(&self, claim: bool) -> Result<Vec<Epoch>, NodeError> {
         let inner = &self.0;
         let next = self.epoch().await;
         let mut open = Vec::new();
         for epoch in (0..next.0).map(Epoch) {
-            if !inner.settle_epoch(epoch).await? {
+            if !inner.finalise_epoch(epoch).await? {
                 open.push(epoch);
+            } else if claim {
+                inner.claim_all(epoch).await?;
             }
         }
         let mut core = inner.core.lock().await;
@@ -509,14 +546,11 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether the epoch is final and claimed after what could be done was done.
-    async fn settle_epoch(&self, epoch: Epoch) -> Result<bool, NodeError> {
+    /// Whether the epoch is final after what could be done was done.
+    async fn finalise_epoch(&self, epoch: Epoch) -> Result<bool, NodeError> {
         let ledger = self.chain.ledger();
         match ledger.status(epoch).await? {
-            PayoutStatus::Final(_) => {
-                self.claim_all(epoch).await?;
-                Ok(true)
-            }
+            PayoutStatus::Final(_) => Ok(true),
             PayoutStatus::Pending(_) => {
                 let deadline = ledger.state(epoch).await?.deadline;
                 // The chain may go by another clock than a simulated node; whoever is later may be right.
@@ -525,12 +559,13 @@ impl Inner {
                     return Ok(false);
                 }
                 match ledger.finalize(epoch).await {
-                    Err(ContractCallError::Send(SendError::Reverted(reverted))) if is_too_early(&reverted) => {
+                    Err(ContractCallError::Send(SendError::Reverted(reverted)))
+                        if is_too_early(&reverted) =>
+                    {
                         return Ok(false);
                     }
                     other => other?,
                 }
-                self.claim_all(epoch).await?;
                 Ok(true)
             }
             // A reorganisation took it away, or the node died before posting.

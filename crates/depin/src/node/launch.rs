@@ -1,0 +1,127 @@
+//! What a new storage network is launched with: one description, from which both its contracts and its parameters follow.
+
+use depin_core::{Address, Amount, Bps, Millis, OutOfBounds, Timestamp, TypedKey, cbor};
+use depin_evm::{DeployConfig, Deployment};
+use depin_proof::possession::{self, PossessionParams};
+use depin_rewards::{Curve, CurveParams, DemandParams, Halving};
+
+use crate::{
+    network::POSSESSION,
+    params::{BeaconParams, NetworkParams, ServiceParams},
+};
+
+/// One token in base units.
+pub const TOKEN: u128 = 1_000_000_000_000_000_000;
+
+/// A new storage network.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// When epoch 0 may open, in seconds since the Unix epoch.
+    pub genesis: u64,
+    /// Length of an epoch, in seconds.
+    pub epoch_length: u64,
+    /// How long a root can be disputed, in seconds.
+    pub challenge_window: u64,
+    /// How long a dispute takes evidence, in seconds.
+    pub evidence_period: u64,
+    /// How long the resolver then has, in seconds.
+    pub resolution_period: u64,
+    /// Who rules on disputes, and who may pause.
+    pub resolver: Address,
+    /// What exists before anything is minted, in tokens.
+    pub supply: u128,
+    /// The most that an epoch pays from service revenue, in tokens.
+    pub max_revenue: u128,
+    /// What a proposal or a challenge puts at stake, in tokens.
+    pub bond: u128,
+    /// Where randomness comes from.
+    pub beacon: BeaconParams,
+}
+
+impl Launch {
+    /// Emission: 1,000 tokens an epoch at first, halved every 1,000 epochs.
+    const fn halving() -> Halving {
+        Halving { initial: Amount(1_000 * TOKEN), interval: 1_000 }
+    }
+
+    /// Half of each payment is burned, and at most nine tenths of what was burned is minted: paying oneself loses 5 %.
+    fn demand() -> Result<DemandParams, OutOfBounds> {
+        DemandParams::new(Bps::new(5_000)?, Bps::new(9_000)?)
+    }
+
+    /// How the contracts are deployed by `operator`, whose next nonce is `first_nonce`.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`].
+    pub fn deploy_config(&self, first_nonce: u64, operator: Address) -> Result<DeployConfig, OutOfBounds> {
+        let (halving, demand) = (Self::halving(), Self::demand()?);
+        let tokens = |count: u128| Amount(count.saturating_mul(TOKEN));
+        Ok(DeployConfig {
+            first_nonce,
+            token_name: "Depin Test Token".into(),
+            token_symbol: "DTT".into(),
+            initial_holder: operator,
+            initial_supply: tokens(self.supply),
+            mint_cap: halving.cumulative(1 << 32),
+            burn: demand.burn(),
+            genesis: self.genesis,
+            epoch_length: self.epoch_length,
+            initial_emission: halving.initial,
+            halving_interval: halving.interval,
+            mint_per_burn: demand.mint_per_burn(),
+            max_revenue_per_epoch: tokens(self.max_revenue),
+            challenge_window: self.challenge_window,
+            evidence_period: self.evidence_period,
+            resolution_period: self.resolution_period,
+            proposal_bond: tokens(self.bond),
+            challenge_bond: tokens(self.bond),
+            max_voids: 2,
+            resolver: self.resolver,
+            guardian: self.resolver,
+            registrar: operator,
+        })
+    }
+
+    /// The network's parameters, once its contracts are deployed.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`].
+    pub fn params(
+        &self,
+        chain_id: u64,
+        deployment: &Deployment,
+        node: TypedKey,
+    ) -> Result<NetworkParams, OutOfBounds> {
+        let seconds = |count: u64| Millis(count.saturating_mul(1000));
+        Ok(NetworkParams {
+            version: 1,
+            chain_id,
+            registry: deployment.registry,
+            distributor: deployment.distributor,
+            node,
+            genesis: Timestamp(self.genesis.saturating_mul(1000)),
+            epoch_length: seconds(self.epoch_length),
+            commit: Self::commit()?,
+            answer: Bps::new(7_000)?,
+            clock_skew: seconds(600),
+            curve: CurveParams::Halving(Self::halving()),
+            demand: Self::demand()?,
+            services: vec![ServiceParams {
+                service: possession::SERVICE.into(),
+                verifier: POSSESSION.into(),
+                params: cbor::to_vec(&PossessionParams::default()),
+            }],
+            beacon: self.beacon.clone(),
+            open_limit: 2,
+            unit: possession::UNIT.into(),
+        })
+    }
+
+    /// Where in an epoch commitments end and the beacon falls.
+    ///
+    /// # Errors
+    /// None that the constant could cause.
+    pub fn commit() -> Result<Bps, OutOfBounds> {
+        Bps::new(3_000)
+    }
+}
