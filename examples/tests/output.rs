@@ -1,0 +1,29 @@
+//! The examples print what is committed beside this.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a test; the examples are taken in as modules, each with a `main`"
+)]
+
+#[path = "../hello_network.rs"]
+mod hello_network;
+#[path = "../storage_in_memory.rs"]
+mod storage_in_memory;
+
+/// What `run` prints, compared with the committed text.
+fn prints(run: impl FnOnce(&mut Vec<u8>) -> depin_examples::Result<()>, expected: &str) {
+    let mut out = Vec::new();
+    run(&mut out).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+#[test]
+fn storage_in_memory_prints_what_is_committed() {
+    prints(storage_in_memory::run, include_str!("storage_in_memory.txt"));
+}
+
+#[test]
+fn hello_network_prints_what_is_committed() {
+    prints(hello_network::run, include_str!("hello_network.txt"));
+}
