@@ -150,6 +150,7 @@ fn state_before(bundle: &Bundle) -> Result<State, AuditError> {
     state.registry = Registry::from_records(domain, records).map_err(|error| refused(&error))?;
     state.credits = Credits::try_from(credits).map_err(|error| refused(&error))?;
     state.caps = bundle.ledger.caps_before.iter().copied().collect();
+    state.chain = bundle.ledger.chain_before;
     state.totals = bundle.ledger.totals_before;
     for section in &bundle.devices {
         let before = &section.before;

@@ -13,7 +13,7 @@ use crate::{
     entry::Indexed,
     log::{Frontier, Head, Tree, check_inclusion, leaf_hash},
     params::NetworkParams,
-    state::{DeviceState, Totals},
+    state::{DeviceState, Place, Totals},
 };
 
 /// The first item of every bundle file.
@@ -117,6 +117,9 @@ pub struct Ledger {
     /// Entries whose content is withheld: position and leaf hash.
     #[n(3)]
     pub withheld: Vec<(u64, Digest)>,
+    /// The last event of the chain that was counted before this epoch's entries.
+    #[n(4)]
+    pub chain_before: Option<Place>,
 }
 
 /// A customer in an epoch.

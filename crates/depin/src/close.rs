@@ -15,7 +15,7 @@ use crate::{
     check::{CheckedReport, check_report},
     entry::{Entry, Indexed},
     network::Network,
-    state::{DealState, State, Totals},
+    state::{DealState, Place, State, Totals},
 };
 
 /// Everything that decides what an epoch pays.
@@ -130,6 +130,7 @@ pub fn close(network: &Network, input: EpochInput) -> Result<Closed, CloseError>
         beacon: fold.beacon.clone(),
     };
     let ledger = Ledger {
+        chain_before: before.chain,
         caps_before: before.caps.iter().map(|(epoch, caps)| (*epoch, *caps)).collect(),
         totals_before: before.totals,
         entries: fold.ledger,
@@ -274,7 +275,7 @@ impl Fold {
             }
             Entry::Deal { deal, .. } => {
                 let device = deal.deal.device;
-                match self.deal(network, deal.clone()) {
+                match self.deal(network, epoch, deal.clone()) {
                     Ok(()) => {}
                     Err(reason) => {
                         self.note(device, Finding::fail("deal", "refused", Side::Customer, reason, ""))
@@ -283,7 +284,15 @@ impl Fold {
                 self.others.entry(device).or_default().push(indexed);
                 return Ok(());
             }
-            Entry::Chain { located } => self.chain(&located.event)?,
+            Entry::Chain { located } => {
+                // Each event counts once: a payment that is written twice would be spent twice.
+                let place = Place { block: located.block, log_index: located.log_index };
+                if let Some(last) = self.state.chain.filter(|last| place <= *last) {
+                    return Err(format!("the event at {place} of the chain follows the one at {last}"));
+                }
+                self.chain(&located.event)?;
+                self.state.chain = Some(place);
+            }
             Entry::Opened { epoch: opened, at } if *opened == epoch => {
                 if self.opened.replace(*at).is_some() {
                     return Err("the epoch opened before".into());
@@ -298,7 +307,15 @@ impl Fold {
                 return Err(format!("epoch {opened} opened, expected {epoch}"));
             }
             Entry::Beacon { received, beacon } => self.beacon(network, epoch, *received, beacon)?,
-            Entry::Cut { epoch: cut, at } if *cut == epoch => self.cut = Some(*at),
+            Entry::Cut { epoch: cut, at } if *cut == epoch => {
+                // Without a beacon there is nothing to answer, and nobody is blamed.
+                let asked = self.opened.filter(|_| self.beacon.is_some());
+                let closes = asked.map(|opened| network.params().schedule(opened).closes);
+                if let Some(closes) = closes.filter(|closes| at < closes) {
+                    return Err(format!("the epoch was cut at {at}, before it closes at {closes}"));
+                }
+                self.cut = Some(*at);
+            }
             Entry::Cut { epoch: cut, .. } => return Err(format!("epoch {cut} was cut, expected {epoch}")),
             Entry::Block { .. } => {}
         }
@@ -377,11 +394,13 @@ impl Fold {
         Ok(accepted)
     }
 
-    fn deal(&mut self, network: &Network, signed: SignedDeal) -> Result<(), String> {
+    fn deal(&mut self, network: &Network, epoch: Epoch, signed: SignedDeal) -> Result<(), String> {
         let id = self.check_deal(network, &signed)?.id();
         let state = self.state.devices.entry(signed.deal.device).or_default();
         let at = state.deals.partition_point(|known| known.signed.deal.id() < id);
-        let deal = DealState { cursor: signed.deal.first, signed, waiting: Vec::new(), spent: Amount::ZERO };
+        // Epochs that were over when the deal was made are no periods of it.
+        let cursor = signed.deal.first.max(epoch);
+        let deal = DealState { cursor, signed, waiting: Vec::new(), spent: Amount::ZERO };
         state.deals.insert(at, deal);
         Ok(())
     }
@@ -502,10 +521,9 @@ impl Fold {
 impl DealState {
     /// Moves the cursor over what this epoch decided: proven and faulted periods are passed, an open one is waited for.
     fn advance(&mut self, epoch: Epoch, period: Option<Period>, open_limit: u32) {
-        if !self.signed.deal.covers(epoch) {
-            return;
+        if self.signed.deal.covers(epoch) {
+            self.waiting.push(period.unwrap_or(Period::Faulted));
         }
-        self.waiting.push(period.unwrap_or(Period::Faulted));
         while let Some(first) = self.waiting.first() {
             let waited = epoch.0.saturating_sub(self.cursor.0);
             if *first == Period::Open && waited < u64::from(open_limit) {

@@ -23,8 +23,22 @@ pub struct State {
     pub credits: Credits,
     /// Caps escrowed for epochs that are not closed yet.
     pub caps: BTreeMap<Epoch, Caps>,
+    /// The last event of the chain that was counted.
+    pub chain: Option<Place>,
     /// Totals since the beginning.
     pub totals: Totals,
+}
+
+/// The place of an event on the chain. Events count in this order, each once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Place {
+    /// Number of its block.
+    #[n(0)]
+    pub block: u64,
+    /// Position among the logs of the block.
+    #[n(1)]
+    pub log_index: u64,
 }
 
 /// What is carried for one device.
@@ -105,6 +119,12 @@ pub struct Totals {
     pub minted: Amount,
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "block {}, log {}", self.block, self.log_index)
+    }
+}
+
 impl State {
     /// The state before the first epoch of the network whose registry is `domain`.
     pub fn new(domain: Domain) -> Self {
@@ -114,6 +134,7 @@ impl State {
             devices: BTreeMap::new(),
             credits: Credits::default(),
             caps: BTreeMap::new(),
+            chain: None,
             totals: Totals::default(),
         }
     }
@@ -138,7 +159,7 @@ impl State {
     pub fn digest(&self) -> Digest {
         let mut tree = Frontier::default();
         let caps: Vec<(Epoch, Caps)> = self.caps.iter().map(|(epoch, caps)| (*epoch, *caps)).collect();
-        tree.push(leaf_hash(&cbor::to_vec(&(&self.frontier, caps, &self.totals))));
+        tree.push(leaf_hash(&cbor::to_vec(&(&self.frontier, &self.chain, caps, &self.totals))));
         for credit in self.credits.iter() {
             tree.push(leaf_hash(&cbor::to_vec(credit)));
         }

@@ -1,0 +1,1 @@
+//! A node in process, over the embedded chain.
