@@ -16,9 +16,7 @@ use depin::{
     params::ServiceParams,
     proof::{Case, Judgement, Verifier, Wanted},
 };
-use depin_examples::{
-    EPOCH, GENESIS, Result, input, on_chain, ordered, params, registered, reported, wallet,
-};
+use depin_examples::{EPOCH, GENESIS, Journal, Result, input, ordered, params, registered, reported, wallet};
 
 /// Judges reports of every kind that begins with `ping.`
 const SERVICE: &str = "ping";
@@ -81,27 +79,26 @@ pub fn run(out: &mut impl Write) -> Result<()> {
     let (wallet, pinger) = (wallet(2)?, SoftwareKey::from_seed([4; 32]));
     let (customer, forger) = (wallet.address(), SoftwareKey::from_seed([5; 32]));
     let (mint_cap, revenue_cap) = (Amount(9_000), Amount(10_000));
-    let mut journal = vec![
-        on_chain(ChainEvent::CreditsPaid { customer, amount: Amount(20_000), burned: Amount(10_000) }),
-        on_chain(ChainEvent::EpochStarted { epoch: EPOCH, mint_cap, revenue_cap }),
-        Entry::Opened { epoch: EPOCH, at: GENESIS },
-    ];
+    let mut journal = Journal::default();
+    journal.event(ChainEvent::CreditsPaid { customer, amount: Amount(20_000), burned: Amount(10_000) });
+    journal.event(ChainEvent::EpochStarted { epoch: EPOCH, mint_cap, revenue_cap });
+    journal.write(Entry::Opened { epoch: EPOCH, at: GENESIS });
     for (name, seed, signer) in [("reached", 10, &pinger), ("made up", 11, &forger)] {
         let key = SoftwareKey::from_seed([seed; 32]);
         let device = DeviceId(key.public().typed());
         writeln!(out, "{name:<8} {device}")?;
-        journal.push(registered(&key, Address::repeat_byte(seed)));
+        journal.event(registered(&key, Address::repeat_byte(seed)));
 
         // Up to ten pings for 10,000.
         let subject = cbor::to_vec(&pinger.public().typed());
         let full = Units::new("pings".into(), 10);
-        journal.push(ordered(&wallet, device, SERVICE, subject, full, Amount(10_000))?);
+        journal.write(ordered(&wallet, device, SERVICE, subject, full, Amount(10_000))?);
         for (sequence, number) in (0..).zip([1, 2, 3, 4, 5, 5]) {
             let body = cbor::to_vec(&(number, signer.signature(&confirmation(device, EPOCH, number))));
-            journal.push(reported(&key, "ping.confirmed", GENESIS, sequence, body)?);
+            journal.write(reported(&key, "ping.confirmed", GENESIS, sequence, body)?);
         }
     }
-    journal.push(Entry::Cut { epoch: EPOCH, at: network.params().schedule(GENESIS).closes });
+    journal.write(Entry::Cut { epoch: EPOCH, at: network.params().schedule(GENESIS).closes });
 
     let closed = close(&network, input(&network, &node, journal))?;
     for section in &closed.bundle.devices {

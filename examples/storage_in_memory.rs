@@ -20,7 +20,7 @@ use depin::{
     },
 };
 use depin_examples::{
-    BEACON, DOMAIN, EPOCH, GENESIS, Result, input, on_chain, ordered, params, registered, reported, wallet,
+    BEACON, DOMAIN, EPOCH, GENESIS, Journal, Result, input, ordered, params, registered, reported, wallet,
 };
 
 fn main() -> Result<()> {
@@ -40,27 +40,26 @@ pub fn run(out: &mut impl Write) -> Result<()> {
     // What the chain said: a customer paid 10,000, of which half was burned, and the epoch's caps were escrowed.
     let customer = wallet.address();
     let (mint_cap, revenue_cap) = (Amount(4_500), Amount(5_000));
-    let mut journal = vec![
-        on_chain(ChainEvent::CreditsPaid { customer, amount: Amount(10_000), burned: Amount(5_000) }),
-        on_chain(ChainEvent::EpochStarted { epoch: EPOCH, mint_cap, revenue_cap }),
-        Entry::Opened { epoch: EPOCH, at: GENESIS },
-    ];
+    let mut journal = Journal::default();
+    journal.event(ChainEvent::CreditsPaid { customer, amount: Amount(10_000), burned: Amount(5_000) });
+    journal.event(ChainEvent::EpochStarted { epoch: EPOCH, mint_cap, revenue_cap });
+    journal.write(Entry::Opened { epoch: EPOCH, at: GENESIS });
 
     let (mut answers, mut late) = (Vec::new(), Vec::new());
     for (name, seed) in [("honest", 10), ("leaky", 11), ("late", 12)] {
         let key = SoftwareKey::from_seed([seed; 32]);
         let device = DeviceId(key.public().typed());
         writeln!(out, "{name:<8} {device}")?;
-        journal.push(registered(&key, owner));
+        journal.event(registered(&key, owner));
 
         // The customer's deal: keep these 64,000 bytes for the 60 seconds of the epoch, for 3,000.
         let file = [seed; 64].repeat(1_000);
         let set = PieceSet::new([commp::commit(&file)?])?;
         let full = Units::new(UNIT.into(), 64_000 * 60);
-        journal.push(ordered(&wallet, device, SERVICE, set.to_bytes(), full, Amount(3_000))?);
+        journal.write(ordered(&wallet, device, SERVICE, set.to_bytes(), full, Amount(3_000))?);
 
         // Before the beacon is known, the device says what it keeps.
-        journal.push(reported(&key, SET_KIND, GENESIS, 1, set.to_bytes())?);
+        journal.write(reported(&key, SET_KIND, GENESIS, 1, set.to_bytes())?);
 
         // Then the beacon picks leaves, and it shows them as well as it can.
         let mut kept = file;
@@ -75,10 +74,9 @@ pub fn run(out: &mut impl Write) -> Result<()> {
             _ => answers.push(reported(&key, ANSWER_KIND, schedule.answer_until, 2, answer)?),
         }
     }
-    journal.push(Entry::Beacon { received: schedule.commit_until, beacon: BEACON.at(EPOCH) });
-    journal.extend(answers);
-    journal.extend(late);
-    journal.push(Entry::Cut { epoch: EPOCH, at: schedule.closes });
+    journal.write(Entry::Beacon { received: schedule.commit_until, beacon: BEACON.at(EPOCH) });
+    answers.into_iter().chain(late).for_each(|answer| journal.write(answer));
+    journal.write(Entry::Cut { epoch: EPOCH, at: schedule.closes });
 
     // Whoever has the same journal gets the same bytes.
     let closed = close(&network, input(&network, &node, journal))?;

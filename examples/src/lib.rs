@@ -68,17 +68,30 @@ pub fn wallet(seed: u8) -> Result<PrivateKeySigner> {
     Ok(PrivateKeySigner::from_bytes(&[seed; 32].into())?)
 }
 
+/// Everything from outside that can move a payout, in the order in which it became known.
+#[derive(Debug, Default)]
+pub struct Journal(Vec<Entry>);
+
+impl Journal {
+    /// Writes what the chain says: each event at a later place of its one block than the event before.
+    pub fn event(&mut self, event: ChainEvent) {
+        let log_index = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
+        let located = Located { block: 1, block_hash: Digest([0; 32]), log_index, event };
+        self.0.push(Entry::Chain { located });
+    }
+
+    /// Writes an entry.
+    pub fn write(&mut self, entry: Entry) {
+        self.0.push(entry);
+    }
+}
+
 /// What the chain says of a device: the owner's signature was checked there, the device's anybody checks again.
-pub fn registered(key: &SoftwareKey, owner: Address) -> Entry {
+pub fn registered(key: &SoftwareKey, owner: Address) -> ChainEvent {
     let (device, nonce, deadline) = (DeviceId(key.public().typed()), 0, GENESIS.0.div_euclid(1000));
     let binding = Binding { action: Action::Register, device, owner, domain: DOMAIN, nonce, deadline };
     let proof = key.signature(&binding.device_proof_message()).0.to_vec();
-    on_chain(ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof })
-}
-
-/// An event in a final block.
-pub fn on_chain(event: ChainEvent) -> Entry {
-    Entry::Chain { located: Located { block: 1, block_hash: Digest([0; 32]), log_index: 0, event } }
+    ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof }
 }
 
 /// A deal over `subject`, signed by the customer.
@@ -127,7 +140,7 @@ pub fn reported(
 }
 
 /// Everything that decides what the epoch pays: the journal, and its head signed by the node.
-pub fn input(network: &Network, node: &SoftwareKey, journal: Vec<Entry>) -> EpochInput {
+pub fn input(network: &Network, node: &SoftwareKey, Journal(journal): Journal) -> EpochInput {
     let mut frontier = Frontier::default();
     journal.iter().for_each(|entry| frontier.push(entry.leaf()));
     let head = Checkpoint { origin: network.params().log_origin(), head: frontier.head() };

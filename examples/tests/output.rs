@@ -12,18 +12,21 @@ mod hello_network;
 mod storage_in_memory;
 
 /// What `run` prints, compared with the committed text.
-fn prints(run: impl FnOnce(&mut Vec<u8>) -> depin_examples::Result<()>, expected: &str) {
+fn prints(name: &str, run: impl FnOnce(&mut Vec<u8>) -> depin_examples::Result<()>, expected: &str) {
     let mut out = Vec::new();
     run(&mut out).unwrap();
-    assert_eq!(String::from_utf8(out).unwrap(), expected);
+    let found = String::from_utf8(out).unwrap();
+    let next =
+        format!("if that is meant: cargo run -p depin-examples --example {name} > examples/tests/{name}.txt");
+    assert_eq!(found, expected, "{next}");
 }
 
 #[test]
 fn storage_in_memory_prints_what_is_committed() {
-    prints(storage_in_memory::run, include_str!("storage_in_memory.txt"));
+    prints("storage_in_memory", storage_in_memory::run, include_str!("storage_in_memory.txt"));
 }
 
 #[test]
 fn hello_network_prints_what_is_committed() {
-    prints(hello_network::run, include_str!("hello_network.txt"));
+    prints("hello_network", hello_network::run, include_str!("hello_network.txt"));
 }
