@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use crate::{
     bundle::{Bundle, CheckedExcerpt},
-    close::{CloseError, EpochInput, Slot, close, judge_section},
+    close::{CloseError, EpochInput, Slot, close},
     entry::Entry,
+    judge::judge_section,
     log::{Checkpoint, CheckpointError, Frontier, Head},
     network::{Catalogue, Network, NetworkError},
     params::NetworkParams,

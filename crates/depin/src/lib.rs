@@ -11,6 +11,9 @@ pub mod network;
 pub mod params;
 pub mod state;
 
+mod fold;
+mod judge;
+
 #[cfg(feature = "node")]
 pub mod node;
 

@@ -209,6 +209,29 @@ impl DeviceState {
     }
 }
 
+impl DealState {
+    /// Moves the cursor over what this epoch decided: proven and faulted periods are passed, an open one is waited for.
+    pub(crate) fn advance(&mut self, epoch: Epoch, period: Option<Period>, open_limit: u32) {
+        if self.signed.deal.covers(epoch) {
+            self.waiting.push(period.unwrap_or(Period::Faulted));
+        }
+        while let Some(first) = self.waiting.first() {
+            let waited = epoch.0.saturating_sub(self.cursor.0);
+            if *first == Period::Open && waited < u64::from(open_limit) {
+                return;
+            }
+            self.waiting.remove(0);
+            self.cursor = self.cursor.next().unwrap_or(self.cursor);
+        }
+    }
+
+    /// Whether nothing of the deal is left after `epoch`.
+    pub(crate) fn is_over(&self, epoch: Epoch) -> bool {
+        let end = self.signed.deal.first.0.saturating_add(u64::from(self.signed.deal.epochs));
+        epoch.0.saturating_add(1) >= end && self.waiting.is_empty()
+    }
+}
+
 /// A value as its canonical bytes in hexadecimal digits.
 mod canonical_hex {
     use depin_core::cbor;

@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         match FileJournal::open(&state.join("journal")) {
             Ok(journal) => {
                 use depin::node::journal::Journal;
-                say(true, "journal", format!("{} entries", journal.len().await?));
+                say(true, "journal", format!("{} entries", journal.size().await?));
             }
             Err(error) => say(false, "journal", error.to_string()),
         }

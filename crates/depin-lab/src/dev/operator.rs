@@ -100,6 +100,7 @@ fn drop_an_answer(_: &Network, entries: &mut Vec<Slot>) {
 }
 
 /// Sets every late answer, and whatever stands before it, to the end of the answering time.
+#[expect(clippy::ptr_arg, reason = "one signature for all that an operator does")]
 fn backdate(network: &Network, entries: &mut Vec<Slot>) {
     let opened = entries.iter().find_map(|slot| match slot {
         Slot::Entry(Entry::Opened { at, .. }) => Some(*at),

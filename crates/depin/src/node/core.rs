@@ -8,8 +8,9 @@ use depin_identity::{Receipt, SoftwareKey};
 use crate::{
     bundle::Bundle,
     check::check_report,
-    close::{CloseError, Closed, EpochInput, Fold, Slot, close},
+    close::{CloseError, Closed, EpochInput, Slot, close},
     entry::{Entry, Refusal},
+    fold::Fold,
     log::{Checkpoint, Tree},
     network::Network,
     state::State,

@@ -21,7 +21,7 @@ pub trait Journal: Send + Sync {
     async fn read(&self, from: u64) -> Result<Vec<Vec<u8>>, JournalError>;
 
     /// Number of entries.
-    async fn len(&self) -> Result<u64, JournalError>;
+    async fn size(&self) -> Result<u64, JournalError>;
 }
 
 /// Why the journal could not be read or written.
@@ -257,7 +257,7 @@ impl Journal for FileJournal {
         self.blocking(move |inner| inner.read(from)).await
     }
 
-    async fn len(&self) -> Result<u64, JournalError> {
+    async fn size(&self) -> Result<u64, JournalError> {
         self.blocking(|inner| Ok(u64::try_from(inner.offsets.len().saturating_sub(1)).unwrap_or(u64::MAX)))
             .await
     }
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(journal.read(0).await.unwrap(), entries(5));
         assert_eq!(journal.read(3).await.unwrap(), entries(5)[3..]);
         assert_eq!(journal.read(9).await.unwrap(), Vec::<Vec<u8>>::new());
-        assert_eq!(journal.len().await.unwrap(), 5);
+        assert_eq!(journal.size().await.unwrap(), 5);
     }
 
     #[tokio::test]

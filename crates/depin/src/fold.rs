@@ -1,0 +1,343 @@
+//! The fold over an epoch's journal: what counts, and what is noted instead.
+
+use std::collections::BTreeMap;
+
+use depin_core::{
+    Amount, ChainEvent, CheckResult, DeviceId, Digest, Epoch, Finding, Side, SignedDeal, Timestamp,
+};
+use depin_identity::ReplayError;
+use depin_proof::Beacon;
+use depin_rewards::AcceptedDeal;
+
+use crate::{
+    check::{CheckedReport, check_report},
+    close::{CloseError, Slot},
+    entry::{Entry, Indexed},
+    network::Network,
+    state::{DealState, Place, State},
+};
+
+/// Most reports of one device that a node takes in one epoch.
+#[cfg(feature = "node")]
+const MAX_REPORTS: usize = 4096;
+
+/// A report that the fold counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    pub(crate) index: u64,
+    pub(crate) received: Timestamp,
+    pub(crate) reused: bool,
+    pub(crate) checked: CheckedReport,
+    pub(crate) entry: Entry,
+}
+
+/// What the fold over the journal found.
+#[derive(Clone, Debug)]
+pub(crate) struct Fold {
+    pub(crate) state: State,
+    pub(crate) opened: Option<Timestamp>,
+    pub(crate) beacon: Option<Beacon>,
+    /// Time of the latest entry.
+    pub(crate) latest: Timestamp,
+    cut: Option<Timestamp>,
+    pub(crate) reports: BTreeMap<DeviceId, Vec<Counted>>,
+    /// Entries of a device that are no counted report.
+    pub(crate) others: BTreeMap<DeviceId, Vec<Indexed>>,
+    /// Findings that no verifier makes, by device.
+    pub(crate) notes: BTreeMap<DeviceId, Vec<Finding>>,
+    pub(crate) ledger: Vec<Indexed>,
+    pub(crate) withheld: Vec<(u64, Digest)>,
+}
+
+impl Fold {
+    /// A fold over nothing yet, from `before`.
+    pub(crate) fn new(before: &State) -> Self {
+        Self {
+            state: before.clone(),
+            opened: None,
+            beacon: None,
+            reports: BTreeMap::new(),
+            others: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            ledger: Vec::new(),
+            withheld: Vec::new(),
+            latest: Timestamp::default(),
+            cut: None,
+        }
+    }
+
+    pub(crate) fn run(
+        network: &Network,
+        epoch: Epoch,
+        before: &State,
+        entries: Vec<Slot>,
+    ) -> Result<Self, CloseError> {
+        let mut fold = Self::new(before);
+        for slot in entries {
+            fold.push(network, epoch, slot)?;
+        }
+        if fold.cut.is_none() { Err(CloseError::NotCut(epoch)) } else { Ok(fold) }
+    }
+
+    /// Takes the next position of the journal.
+    ///
+    /// # Errors
+    /// [`CloseError::Entry`] when it cannot follow what came before.
+    pub(crate) fn push(&mut self, network: &Network, epoch: Epoch, slot: Slot) -> Result<(), CloseError> {
+        let index = self.state.frontier.size();
+        let refused = |reason: String| CloseError::Entry { index, reason };
+        if self.cut.is_some() {
+            return Err(refused("it follows the cut".into()));
+        }
+        let entry = match slot {
+            Slot::Withheld(leaf) => {
+                self.state.frontier.push(leaf);
+                self.withheld.push((index, leaf));
+                return Ok(());
+            }
+            Slot::Entry(entry) => entry,
+        };
+        if let Some(time) = entry.time() {
+            let latest = self.latest;
+            if time < latest {
+                return Err(refused(format!(
+                    "its time {time} lies before {latest}, the time of an earlier entry"
+                )));
+            }
+            self.latest = time;
+        }
+        let leaf = entry.leaf();
+        self.apply(network, epoch, Indexed { index, entry }).map_err(refused)?;
+        self.state.frontier.push(leaf);
+        Ok(())
+    }
+
+    pub(crate) fn apply(&mut self, network: &Network, epoch: Epoch, indexed: Indexed) -> Result<(), String> {
+        let index = indexed.index;
+        match &indexed.entry {
+            Entry::Report { received, envelope } => {
+                let (received, envelope) = (*received, envelope.clone());
+                self.report(network, indexed, received, &envelope);
+                return Ok(());
+            }
+            Entry::Refused { refusal, .. } => {
+                if let Some(device) = refusal.device {
+                    self.note(device, refused_finding(refusal, index));
+                    self.others.entry(device).or_default().push(indexed);
+                    return Ok(());
+                }
+            }
+            Entry::Deal { deal, .. } => {
+                let device = deal.deal.device;
+                match self.deal(network, epoch, deal.clone()) {
+                    Ok(()) => {}
+                    Err(reason) => {
+                        self.note(device, Finding::fail("deal", "refused", Side::Customer, reason, ""))
+                    }
+                }
+                self.others.entry(device).or_default().push(indexed);
+                return Ok(());
+            }
+            Entry::Chain { located } => {
+                // Each event counts once: a payment that is written twice would be spent twice.
+                let place = Place { block: located.block, log_index: located.log_index };
+                if let Some(last) = self.state.chain.filter(|last| place <= *last) {
+                    return Err(format!("the event at {place} of the chain follows the one at {last}"));
+                }
+                self.chain(&located.event)?;
+                self.state.chain = Some(place);
+            }
+            Entry::Opened { epoch: opened, at } if *opened == epoch => {
+                if self.opened.replace(*at).is_some() {
+                    return Err("the epoch opened before".into());
+                }
+                let length = network.params().epoch_length.0;
+                let earliest = network.params().genesis.0.saturating_add(length.saturating_mul(epoch.0));
+                if at.0 < earliest {
+                    return Err(format!("the epoch opened at {at}, before {earliest}"));
+                }
+            }
+            Entry::Opened { epoch: opened, .. } => {
+                return Err(format!("epoch {opened} opened, expected {epoch}"));
+            }
+            Entry::Beacon { received, beacon } => self.beacon(network, epoch, *received, beacon)?,
+            Entry::Cut { epoch: cut, at } if *cut == epoch => {
+                // Without a beacon there is nothing to answer, and nobody is blamed.
+                let asked = self.opened.filter(|_| self.beacon.is_some());
+                let closes = asked.map(|opened| network.params().schedule(opened).closes);
+                if let Some(closes) = closes.filter(|closes| at < closes) {
+                    return Err(format!("the epoch was cut at {at}, before it closes at {closes}"));
+                }
+                self.cut = Some(*at);
+            }
+            Entry::Cut { epoch: cut, .. } => return Err(format!("epoch {cut} was cut, expected {epoch}")),
+            Entry::Block { .. } => {}
+        }
+        self.ledger.push(indexed);
+        Ok(())
+    }
+
+    fn beacon(
+        &mut self,
+        network: &Network,
+        epoch: Epoch,
+        received: Timestamp,
+        beacon: &Beacon,
+    ) -> Result<(), String> {
+        let opened = self.opened.ok_or("a beacon before the epoch opened")?;
+        if received < network.params().schedule(opened).commit_until {
+            return Err("the beacon came before commitments ended".into());
+        }
+        beacon.check(network.beacon_rule(), epoch).map_err(|error| error.to_string())?;
+        match &self.beacon {
+            Some(known) if known != beacon => Err("a second beacon for the epoch".into()),
+            _ => {
+                self.beacon = Some(beacon.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn chain(&mut self, event: &ChainEvent) -> Result<(), String> {
+        match event {
+            ChainEvent::DeviceRegistered { .. }
+            | ChainEvent::DeviceTransferred { .. }
+            | ChainEvent::DeviceDeactivated { .. } => {
+                // The registrar is not trusted: what does not hold registers nobody, and stays in the ledger for all to see.
+                if let Err(error) = self.state.registry.apply(event) {
+                    tracing::warn!(%error, "a registry event does not hold");
+                }
+                Ok(())
+            }
+            ChainEvent::CreditsPaid { .. } => {
+                self.state.credits.apply(event).map_err(|error| error.to_string())
+            }
+            ChainEvent::EpochStarted { epoch, mint_cap, revenue_cap } => {
+                let caps = depin_rewards::Caps { mint: *mint_cap, revenue: *revenue_cap };
+                self.state.caps.insert(*epoch, caps);
+                Ok(())
+            }
+            // Roots and claims follow from bundles; they decide nothing here.
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a deal is taken.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub(crate) fn check_deal(&self, network: &Network, signed: &SignedDeal) -> Result<AcceptedDeal, String> {
+        let params = network.params();
+        let accepted = AcceptedDeal::verify(signed.clone(), params.chain_id, params.registry)
+            .map_err(|error| error.to_string())?;
+        let deal = accepted.deal();
+        if deal.full.kind != params.unit {
+            return Err(format!(
+                "it is counted in {}; this network pays for {}",
+                deal.full.kind, params.unit
+            ));
+        }
+        if self.state.registry.device(&deal.device).is_none() {
+            return Err("its device is not registered".into());
+        }
+        let known = self.state.devices.get(&deal.device);
+        if known.is_some_and(|known| known.deals.iter().any(|known| known.signed.deal.id() == accepted.id()))
+        {
+            return Err("it was made before".into());
+        }
+        Ok(accepted)
+    }
+
+    fn deal(&mut self, network: &Network, epoch: Epoch, signed: SignedDeal) -> Result<(), String> {
+        let id = self.check_deal(network, &signed)?.id();
+        let state = self.state.devices.entry(signed.deal.device).or_default();
+        let at = state.deals.partition_point(|known| known.signed.deal.id() < id);
+        // Epochs that were over when the deal was made are no periods of it.
+        let cursor = signed.deal.first.max(epoch);
+        let deal = DealState { cursor, signed, waiting: Vec::new(), spent: Amount::ZERO };
+        state.deals.insert(at, deal);
+        Ok(())
+    }
+
+    /// Counts a report, or notes why it does not count. The checks at the door are made again: what they let through proves nothing.
+    fn report(&mut self, network: &Network, indexed: Indexed, received: Timestamp, envelope: &[u8]) {
+        let checked = match check_report(&self.state.registry, network.params(), envelope, received) {
+            Ok(checked) => checked,
+            Err(refusal) => {
+                match refusal.device {
+                    Some(device) => {
+                        self.note(device, refused_finding(&refusal, indexed.index));
+                        self.others.entry(device).or_default().push(indexed);
+                    }
+                    None => self.ledger.push(indexed),
+                }
+                return;
+            }
+        };
+        let device = checked.device;
+        let state = self.state.devices.entry(device).or_default();
+        let (boot, sequence) = (checked.report.boot, checked.report.sequence);
+        let reused = match state.admit(checked.key, boot, sequence) {
+            Ok(fresh) => fresh.interleaved,
+            // The same numbers with other content: two signers. What it shows still counts if it proves itself.
+            Err(ReplayError::Duplicate { .. }) if !self.is_repeated(&checked) => true,
+            Err(error) => {
+                let limit = "each boot and sequence once";
+                let finding =
+                    Finding::fail("report.replay", "replayed", Side::Device, error.to_string(), limit);
+                self.note(device, finding);
+                self.others.entry(device).or_default().push(indexed);
+                return;
+            }
+        };
+        let Indexed { index, entry } = indexed;
+        self.reports.entry(device).or_default().push(Counted { index, received, reused, checked, entry });
+    }
+
+    /// Whether a report would count, without counting it: what a node asks at its door.
+    ///
+    /// # Errors
+    /// The refusal that goes into the journal instead.
+    #[cfg(feature = "node")]
+    pub(crate) fn would_count(&self, checked: &CheckedReport) -> Result<(), crate::entry::Refusal> {
+        let mut state = self.state.devices.get(&checked.device).cloned().unwrap_or_default();
+        let refused = |reason, observed: String, limit: &str| {
+            Err(crate::check::refusal(Some(checked.device), reason, observed, limit))
+        };
+        if self.reports.get(&checked.device).is_some_and(|counted| counted.len() >= MAX_REPORTS) {
+            return refused(
+                "quota",
+                format!("{MAX_REPORTS} reports in this epoch"),
+                "wait for the next epoch",
+            );
+        }
+        match state.admit(checked.key, checked.report.boot, checked.report.sequence) {
+            Ok(_) => Ok(()),
+            Err(ReplayError::Duplicate { .. }) if !self.is_repeated(checked) => Ok(()),
+            Err(error) => {
+                refused("replayed", error.to_string(), "each boot and sequence once; raise the sequence")
+            }
+        }
+    }
+
+    /// Whether the very same statement was counted in this epoch.
+    fn is_repeated(&self, checked: &CheckedReport) -> bool {
+        let known = self.reports.get(&checked.device);
+        known.is_some_and(|known| known.iter().any(|counted| counted.checked.report == checked.report))
+    }
+
+    fn note(&mut self, device: DeviceId, finding: Finding) {
+        self.notes.entry(device).or_default().push(finding);
+    }
+}
+
+fn refused_finding(refusal: &crate::entry::Refusal, index: u64) -> Finding {
+    Finding {
+        check: "report".into(),
+        result: CheckResult::Fail,
+        reason: refusal.reason.clone(),
+        side: refusal.side,
+        observed: format!("{} (entry {index})", refusal.observed),
+        limit: refusal.limit.clone(),
+    }
+}
