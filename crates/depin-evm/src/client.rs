@@ -24,75 +24,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::contracts::Reverted;
-
-/// How a chain is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Options {
-    /// How many blocks, its own included, make a transaction count: 1 is as soon as it is in a block.
-    pub confirmations: u64,
-    /// How often the chain is asked about a transaction.
-    pub poll: Duration,
-    /// After which time without a block a transaction is sent again with higher fees.
-    pub bump_after: Duration,
-    /// After which time waiting for a transaction ends with an error.
-    pub send_timeout: Duration,
-    /// After which time a request over HTTP is given up.
-    pub request_timeout: Duration,
-}
-
-impl Options {
-    /// For a chain on this machine: it answers in milliseconds.
-    pub const fn local() -> Self {
-        Self {
-            confirmations: 1,
-            poll: Duration::from_millis(20),
-            bump_after: Duration::from_secs(30),
-            send_timeout: Duration::from_secs(120),
-            request_timeout: Duration::from_secs(20),
-        }
-    }
-
-    /// For a public chain.
-    pub const fn remote() -> Self {
-        Self {
-            confirmations: 2,
-            poll: Duration::from_secs(1),
-            bump_after: Duration::from_secs(60),
-            send_timeout: Duration::from_secs(600),
-            request_timeout: Duration::from_secs(20),
-        }
-    }
-
-    /// The same with other confirmations.
-    #[must_use]
-    pub const fn confirmations(mut self, confirmations: u64) -> Self {
-        self.confirmations = confirmations;
-        self
-    }
-
-    /// The same with another time after which fees are raised.
-    #[must_use]
-    pub const fn bump_after(mut self, after: Duration) -> Self {
-        self.bump_after = after;
-        self
-    }
-
-    /// The same with another limit for one request over HTTP.
-    #[must_use]
-    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.request_timeout = timeout;
-        self
-    }
-
-    /// The same with another limit for a transaction.
-    #[must_use]
-    pub const fn send_timeout(mut self, timeout: Duration) -> Self {
-        self.send_timeout = timeout;
-        self
-    }
-}
+use crate::{Options, contracts::Reverted};
 
 /// Why a transaction did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +32,7 @@ impl Options {
 pub enum SendError {
     /// The contract refused. Nothing changed, except that the gas may be gone.
     #[error("the contract refused: {0}")]
-    Reverted(Reverted),
+    Reverted(Box<Reverted>),
     /// The node refused the transaction, for lack of funds for example.
     #[error("the node refused a transaction of {from}: {message}")]
     Refused {
@@ -134,6 +66,16 @@ pub enum SendError {
     /// The chain cannot be read. Whether anything was sent shows when it can.
     #[error("the chain cannot be reached: {0}; look at it before sending again")]
     Unavailable(#[from] TransportError),
+}
+
+impl SendError {
+    /// Why the contract refused, if it did.
+    pub fn reverted(&self) -> Option<&Reverted> {
+        match self {
+            Self::Reverted(reverted) => Some(reverted),
+            _ => None,
+        }
+    }
 }
 
 /// A chain. Clones share the connection and the order of each account's transactions.
@@ -324,7 +266,7 @@ impl Sender {
         let block = receipt.block_number.map(BlockId::number).unwrap_or_default();
         match self.client.provider.call(request).block(block).await {
             Err(error) => Err(self.failed(error)),
-            Ok(_) => Err(SendError::Reverted(Reverted::Unknown(Default::default()))),
+            Ok(_) => Err(SendError::Reverted(Box::new(Reverted::Unknown(Default::default())))),
         }
     }
 
@@ -362,7 +304,7 @@ impl Sender {
 
     fn failed(&self, error: TransportError) -> SendError {
         match failure(error) {
-            Failure::Reverted(reverted) => SendError::Reverted(reverted),
+            Failure::Reverted(reverted) => SendError::Reverted(Box::new(reverted)),
             Failure::Refused(message) => SendError::Refused { from: self.address, message },
             Failure::Unavailable(error) => SendError::Unavailable(error),
         }

@@ -43,7 +43,7 @@ pub fn signer_from_env(variable: &str) -> Result<PrivateKeySigner, KeyError> {
 }
 
 /// The key in the keystore file (Web3 Secret Storage, version 3) at `path`, with the password in the environment variable
-/// `password_variable`.
+/// `password_variable`. Its section is called `crypto`, as the definition has it; ethers writes `Crypto`, which has to be renamed.
 ///
 /// # Errors
 /// [`KeyError`].

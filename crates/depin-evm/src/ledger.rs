@@ -73,6 +73,16 @@ pub enum ContractCallError {
     },
 }
 
+impl ContractCallError {
+    /// Why the contract refused, if it did.
+    pub fn reverted(&self) -> Option<&Reverted> {
+        match self {
+            Self::Send(error) => error.reverted(),
+            _ => None,
+        }
+    }
+}
+
 impl From<alloy::contract::Error> for ContractCallError {
     fn from(error: alloy::contract::Error) -> Self {
         Self::Read(Box::new(error))
@@ -340,7 +350,7 @@ fn candidate(payout: &Payout) -> Candidate {
 
 /// A refused proposal in the words of the seam.
 fn refused(epoch: Epoch, error: SendError) -> PostError {
-    if let SendError::Reverted(Reverted::Distributor(reason)) = &error {
+    if let Some(Reverted::Distributor(reason)) = error.reverted() {
         let cap = match reason {
             ContractError::RevenueExceedsCap(e) => Some((e.cap, e.found)),
             ContractError::MintExceedsCap(e) => Some((e.cap, e.found)),
@@ -357,7 +367,7 @@ fn refused(epoch: Epoch, error: SendError) -> PostError {
 
 /// A refused claim in the words of the seam.
 fn claim_refused(claims: &[ClaimRequest], error: SendError) -> LedgerError {
-    let SendError::Reverted(Reverted::Distributor(reason)) = &error else { return unavailable(error) };
+    let Some(Reverted::Distributor(reason)) = error.reverted() else { return unavailable(error) };
     let number = |epoch: U256| Epoch(u64::try_from(epoch).unwrap_or(u64::MAX));
     match reason {
         ContractError::AlreadyClaimed(e) => {

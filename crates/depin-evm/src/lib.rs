@@ -13,14 +13,16 @@ mod events;
 mod finality;
 mod key;
 mod ledger;
+mod options;
 mod registry;
 
 pub use beacon::{BLOCK_BEACON, BlockBeacon, BlockBeaconRule, Moments};
-pub use client::{Client, Options, SendError, Sender};
+pub use client::{Client, SendError, Sender};
 pub use connect::{ConnectError, Url, connect, http_client};
 pub use deploy::{DeployConfig, DeployError, Deployment, deploy};
 pub use events::{EventsError, events};
 pub use finality::{FinalBlock, Finality, HeaderError, final_block, header};
 pub use key::{KeyError, signer_from_env, signer_from_keystore};
 pub use ledger::{ContractCallError, EpochState, EvmLedger};
+pub use options::Options;
 pub use registry::EvmRegistry;

@@ -61,7 +61,7 @@ impl EvmRegistry {
             SendError::Refused { .. } => return SubmitError::Rejected { reason: error.to_string() },
             other => return SubmitError::Unavailable { reason: other.to_string() },
         };
-        if let Reverted::Registry(Contract::DeviceRegistryErrors::WrongStatus(status)) = &reverted {
+        if let Reverted::Registry(Contract::DeviceRegistryErrors::WrongStatus(status)) = &*reverted {
             match DeviceStatus::from_abi(status.found) {
                 Some(DeviceStatus::Unknown) => {
                     return RegistryError::Unknown { device: device.on_chain() }.into();

@@ -13,6 +13,7 @@ use alloy::{
 };
 use common::{GENESIS, ether, key};
 use depin_evm::embedded::{Clock, Config, EmbeddedChain, OpenError};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -197,4 +198,97 @@ async fn other_networks_versions_and_files_are_named() {
     // A crash between creating the file and its first record.
     fs::write(empty.path().join("blocks"), b"depin").unwrap();
     open(empty.path()).unwrap();
+}
+
+/// What is done to a chain.
+#[derive(Clone, Debug)]
+enum Act {
+    Send(u8),
+    Mine,
+    Reorg(u64),
+    Fund(u8),
+    Reopen,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => any::<u8>().prop_map(Act::Send),
+        1 => Just(Act::Mine),
+        2 => (0..6u64).prop_map(Act::Reorg),
+        1 => any::<u8>().prop_map(Act::Fund),
+        1 => Just(Act::Reopen),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Balances after any history, restarts and reorganisations included, are those of the blocks that are left.
+    #[test]
+    fn the_state_is_that_of_the_blocks_that_are_left(acts in proptest::collection::vec(act(), 1..24)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = TempDir::new().unwrap();
+            let config = config();
+            let (receiver, funded) = (Address::repeat_byte(7), Address::repeat_byte(8));
+            let mut chain = EmbeddedChain::open(Some(dir.path()), &config).unwrap();
+            // (received, funded, sent) after each block, and what was funded since the last one.
+            let mut model = vec![(0u64, 0u64, 0u64)];
+            let mut waiting: Option<u64> = None;
+            for act in acts {
+                let (received, given, sent) = *model.last().unwrap();
+                match act {
+                    Act::Send(value) => {
+                        let request = TransactionRequest::default()
+                            .with_to(receiver)
+                            .with_value(U256::from(value));
+                        chain.client().sender(key(1)).send(request).await.unwrap();
+                        let given = waiting.take().unwrap_or(given);
+                        model.push((received + u64::from(value), given, sent + 1));
+                    }
+                    Act::Mine => {
+                        chain.mine().unwrap();
+                        model.push((received, waiting.take().unwrap_or(given), sent));
+                    }
+                    Act::Reorg(depth) => {
+                        let depth = depth.min(u64::try_from(model.len()).unwrap() - 1);
+                        let done: Result<Value, _> =
+                            chain.reader().raw_request("anvil_reorg".into(), json!([depth, []])).await;
+                        done.unwrap();
+                        waiting = None;
+                        let depth = usize::try_from(depth).unwrap();
+                        model.truncate(model.len() - depth);
+                        let left = *model.last().unwrap();
+                        model.extend(vec![left; depth]);
+                    }
+                    Act::Fund(amount) => {
+                        let params = json!([funded, U256::from(amount)]);
+                        let _: Value =
+                            chain.reader().raw_request("anvil_setBalance".into(), params).await.unwrap();
+                        waiting = Some(u64::from(amount));
+                    }
+                    Act::Reopen => {
+                        let before = tip(&chain).await;
+                        drop(chain);
+                        chain = EmbeddedChain::open(Some(dir.path()), &config).unwrap();
+                        assert_eq!(tip(&chain).await, before);
+                    }
+                }
+                let provider = chain.reader();
+                let now = waiting.unwrap_or(model.last().unwrap().1);
+                assert_eq!(provider.get_balance(funded).await.unwrap(), U256::from(now));
+                for (number, (received, given, sent)) in model.iter().enumerate() {
+                    let block = u64::try_from(number).unwrap();
+                    let is_tip = number + 1 == model.len();
+                    let balance = provider.get_balance(receiver).block_id(block.into()).await.unwrap();
+                    assert_eq!(balance, U256::from(*received), "block {block}");
+                    let nonce = provider.get_transaction_count(key(1).address()).block_id(block.into());
+                    assert_eq!(nonce.await.unwrap(), *sent);
+                    let given = if is_tip { now } else { *given };
+                    let found = provider.get_balance(funded).block_id(block.into()).await.unwrap();
+                    assert_eq!(found, U256::from(given), "block {block}");
+                }
+            }
+        });
+    }
 }

@@ -143,7 +143,7 @@ async fn failing_answers_are_asked_again() {
             _ => healthy(request),
         })
         .await;
-        let client = connect(&[node.url.clone()], CHAIN, options()).await.unwrap();
+        let client = connect(std::slice::from_ref(&node.url), CHAIN, options()).await.unwrap();
         assert_eq!(client.provider().get_block_number().await.unwrap(), 7, "HTTP {failure}");
         assert!(node.asked() >= 5);
     }
@@ -152,14 +152,14 @@ async fn failing_answers_are_asked_again() {
 #[tokio::test]
 async fn garbage_is_asked_again_and_refusals_are_not() {
     let node = Node::new(|count, request| if count == 3 { Step::Garbage } else { healthy(request) }).await;
-    let client = connect(&[node.url.clone()], CHAIN, options()).await.unwrap();
+    let client = connect(std::slice::from_ref(&node.url), CHAIN, options()).await.unwrap();
     assert_eq!(client.provider().get_block_number().await.unwrap(), 7);
     let refusing = Node::new(|_, request| match request["method"].as_str().unwrap() {
         "eth_chainId" => healthy(request),
         _ => Step::Fail(401),
     })
     .await;
-    let client = connect(&[refusing.url.clone()], CHAIN, options()).await.unwrap();
+    let client = connect(std::slice::from_ref(&refusing.url), CHAIN, options()).await.unwrap();
     let before = refusing.asked();
     assert!(client.provider().get_block_number().await.is_err());
     assert_eq!(refusing.asked(), before + 1, "an HTTP 401 is final");
@@ -173,7 +173,7 @@ async fn an_answer_without_end_is_cut_off() {
     })
     .await;
     let options = Options::local().request_timeout(Duration::from_secs(10));
-    let client = connect(&[node.url.clone()], CHAIN, options).await.unwrap();
+    let client = connect(std::slice::from_ref(&node.url), CHAIN, options).await.unwrap();
     let error = client.provider().get_block_number().await.unwrap_err();
     assert!(error.to_string().contains("exceeds"), "{error}");
 }
@@ -360,6 +360,6 @@ async fn reverts_are_read_whatever_they_are() {
     assert!(!text.is_empty());
     let long = vec![0xee; 1 << 20];
     assert!(matches!(Reverted::decode(&long), Reverted::Unknown(data) if data.len() == 1024));
-    let error = SendError::Reverted(Reverted::Panic(0x11));
+    let error = SendError::Reverted(Box::new(Reverted::Panic(0x11)));
     assert_eq!(error.to_string(), "the contract refused: a Solidity panic with code 0x11");
 }

@@ -33,6 +33,9 @@ use depin_identity::{DeviceRegistry, DeviceSigner, SoftwareKey};
 use serde_json::{Value, json, value::to_raw_value};
 use tower::Service;
 
+/// What a node does to an answer.
+type Lie = fn(&mut Value);
+
 /// Changes the n-th answer to a method, from 0, or replaces it by an error.
 type Edit = Arc<dyn Fn(usize, Value) -> Result<Value, ErrorPayload> + Send + Sync>;
 
@@ -113,13 +116,13 @@ async fn logs_that_do_not_fit_together_are_refused() {
     let (chain, deployment, height) = network().await;
     let honest = events(&chain.client(), &deployment, 0, height).await.unwrap();
     assert_eq!(honest.len(), 3);
-    let tampered = |edit: fn(&mut Value)| {
+    let tampered = |edit: Lie| {
         Tamper::client(&chain, Options::local(), "eth_getLogs", move |_, mut logs| {
             edit(&mut logs);
             Ok(logs)
         })
     };
-    let cases: [(&str, fn(&mut Value)); 13] = [
+    let cases: [(&str, Lie); 13] = [
         ("of another contract", |logs| logs[0]["address"] = json!(Address::repeat_byte(9))),
         ("out of order", |logs| logs.as_array_mut().unwrap().reverse()),
         ("out of order", |logs| {
@@ -148,7 +151,7 @@ async fn logs_that_do_not_fit_together_are_refused() {
 #[tokio::test]
 async fn a_header_that_is_not_its_hash_is_refused() {
     let (chain, deployment, height) = network().await;
-    let tampered = |edit: fn(&mut Value)| {
+    let tampered = |edit: Lie| {
         Tamper::client(&chain, Options::local(), "eth_getBlockByNumber", move |_, mut block| {
             edit(&mut block);
             Ok(block)
@@ -317,10 +320,11 @@ async fn a_failure_inside_a_block_is_told_with_its_reason() {
     let contract = RewardDistributor::new(deployment.distributor, client.provider());
     let request = contract.finalize(U256::from(9)).into_transaction_request();
     let before = chain.reader().get_block_number().await.unwrap();
-    match client.sender(key(1)).send(request).await.unwrap_err() {
-        SendError::Reverted(Reverted::Distributor(
-            RewardDistributor::RewardDistributorErrors::EpochNotStarted(error),
-        )) => assert_eq!(error.epoch, U256::from(9)),
+    let refused = client.sender(key(1)).send(request).await.unwrap_err();
+    match refused.reverted().unwrap() {
+        Reverted::Distributor(RewardDistributor::RewardDistributorErrors::EpochNotStarted(error)) => {
+            assert_eq!(error.epoch, U256::from(9))
+        }
         other => panic!("{other}"),
     }
     assert_eq!(chain.reader().get_block_number().await.unwrap(), before + 1, "it was in a block");

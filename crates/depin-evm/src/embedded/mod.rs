@@ -17,8 +17,6 @@ mod rpc;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod state;
-#[cfg(test)]
-mod tests;
 
 use std::{
     path::{Path, PathBuf},
