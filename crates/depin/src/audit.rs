@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    bundle::{Bundle, CheckedExcerpt},
+    bundle::Bundle,
     close::{CloseError, EpochInput, Slot, close},
     entry::Entry,
+    excerpt::CheckedExcerpt,
     judge::judge_section,
     log::{Checkpoint, CheckpointError, Frontier, Head},
     network::{Catalogue, Network, NetworkError},
@@ -81,6 +82,7 @@ pub fn audit(bundle: &Bundle, catalogue: &Catalogue) -> Result<Audit, AuditError
     let header = &bundle.header;
     let network = Network::new(header.params.clone(), catalogue)?;
     check_checkpoint(&header.params, &header.checkpoint, header.journal_after)?;
+    check_beginning(bundle)?;
     let entries = slots(bundle)?;
     let head = entries.iter().fold(header.journal_before.clone(), push).head();
     differs("header.journal_after", &header.journal_after, &head)?;
@@ -93,6 +95,35 @@ pub fn audit(bundle: &Bundle, catalogue: &Catalogue) -> Result<Audit, AuditError
         differs("", bundle, &closed.bundle)?;
     }
     Ok(Audit { epoch: header.epoch, digest: bundle.digest(), root: closed.bundle.result.root, withheld })
+}
+
+/// Checks that `bundle` goes on where `previous`, an audited bundle, ended. One bundle alone cannot show that the state it starts from is right.
+///
+/// # Errors
+/// [`AuditError::Differs`], naming the first thing that differs; what follows from `previous` stands as recomputed.
+pub fn audit_succession(previous: &Bundle, bundle: &Bundle) -> Result<(), AuditError> {
+    let (before, header) = (&previous.header, &bundle.header);
+    differs("header.epoch", &Some(header.epoch), &before.epoch.next())?;
+    differs("header.params", &header.params, &before.params)?;
+    differs("header.journal_before", &header.journal_before.head(), &before.journal_after)?;
+    differs("header.state_before", &header.state_before, &before.state_after)?;
+    differs("header.previous", &header.previous, &Some(previous.digest()))
+}
+
+/// The first epoch starts from nothing, and every other has a predecessor.
+fn check_beginning(bundle: &Bundle) -> Result<(), AuditError> {
+    let header = &bundle.header;
+    if header.epoch > Epoch(0) {
+        let differs = |recomputed: &str| AuditError::Differs {
+            path: "header.previous".into(),
+            stated: "null".into(),
+            recomputed: recomputed.into(),
+        };
+        return header.previous.map(drop).ok_or_else(|| differs("the digest of the bundle before"));
+    }
+    differs("header.previous", &header.previous, &None)?;
+    let nothing = State::new(Domain { chain_id: header.params.chain_id, contract: header.params.registry });
+    differs("header.state_before", &header.state_before, &nothing.digest())
 }
 
 /// Checks that `checkpoint` is signed by the network's node and states `head`.
@@ -163,12 +194,16 @@ fn state_before(bundle: &Bundle) -> Result<State, AuditError> {
 }
 
 /// Compares two values by what they show, and names the first place where they differ.
-fn differs<T: Serialize>(path: &str, stated: &T, recomputed: &T) -> Result<(), AuditError> {
-    let value = |value: &T| serde_json::to_value(value).unwrap_or(Value::Null);
-    match first_difference(path.to_owned(), &value(stated), &value(recomputed)) {
-        None => Ok(()),
-        Some((path, stated, recomputed)) => Err(AuditError::Differs { path, stated, recomputed }),
+fn differs<T: Serialize + PartialEq>(path: &str, stated: &T, recomputed: &T) -> Result<(), AuditError> {
+    if stated == recomputed {
+        return Ok(());
     }
+    let value = |value: &T| serde_json::to_value(value).unwrap_or(Value::Null);
+    let found = first_difference(path.to_owned(), &value(stated), &value(recomputed));
+    // Whether two values are equal is not for what they show to decide.
+    let (path, stated, recomputed) =
+        found.unwrap_or_else(|| (path.to_owned(), "something else".into(), "something else".into()));
+    Err(AuditError::Differs { path, stated, recomputed })
 }
 
 fn first_difference(path: String, stated: &Value, found: &Value) -> Option<(String, String, String)> {
@@ -206,7 +241,7 @@ fn first_difference(path: String, stated: &Value, found: &Value) -> Option<(Stri
 pub struct ReceiptAudit {
     /// Receipts for this epoch; the bundle keeps the promise of each.
     pub kept: u64,
-    /// Receipts for other epochs or networks: nothing is said of them.
+    /// Receipts for other epochs: nothing is said of them.
     pub other: u64,
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     entry::Indexed,
-    log::{Frontier, Head, Tree, check_inclusion, leaf_hash},
+    log::{Frontier, Head, Tree, leaf_hash},
     params::NetworkParams,
     state::{DeviceState, Place, Totals},
 };
@@ -254,7 +254,7 @@ struct File {
 }
 
 /// Sections before the first device: header, ledger, customers.
-const BEFORE_DEVICES: usize = 3;
+pub(crate) const BEFORE_DEVICES: usize = 3;
 
 impl Bundle {
     /// The digest: what is posted beside the root.
@@ -316,28 +316,6 @@ impl Bundle {
         Ok(Self { header, ledger, customers, devices, result })
     }
 
-    /// The part of the bundle that one device's owner needs, with the proof that it is part of it.
-    pub fn excerpt(&self, device: &DeviceId) -> Option<Excerpt> {
-        let position = self.devices.iter().position(|section| section.device == *device)?;
-        let sections = self.section_bytes();
-        let tree = tree_of(&sections);
-        let leaf = |at: usize| {
-            let index = u64::try_from(at).ok()?;
-            Some(ExcerptSection {
-                index,
-                bytes: sections.get(at)?.clone(),
-                path: tree.inclusion(index, tree.size())?,
-            })
-        };
-        Some(Excerpt {
-            format: EXCERPT_FORMAT.to_owned(),
-            count: tree.size(),
-            header: leaf(0)?,
-            device: leaf(position.saturating_add(BEFORE_DEVICES))?,
-            result: leaf(sections.len().checked_sub(1)?)?,
-        })
-    }
-
     /// How many verdicts came out which way.
     pub fn verdict_counts(&self) -> VerdictCounts {
         let mut counts = VerdictCounts::default();
@@ -364,7 +342,7 @@ impl Bundle {
         payouts.into_iter().collect()
     }
 
-    fn section_bytes(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn section_bytes(&self) -> Vec<Vec<u8>> {
         let mut sections =
             vec![cbor::to_vec(&self.header), cbor::to_vec(&self.ledger), cbor::to_vec(&self.customers)];
         sections.extend(self.devices.iter().map(cbor::to_vec));
@@ -383,12 +361,14 @@ fn section_name(at: usize, count: usize) -> String {
     }
 }
 
-fn read<'b, T: Decode<'b, ()> + Encode<()>>(section: Option<(String, &'b [u8])>) -> Result<T, BundleError> {
+pub(crate) fn read<'b, T: Decode<'b, ()> + Encode<()>>(
+    section: Option<(String, &'b [u8])>,
+) -> Result<T, BundleError> {
     let (section, bytes) = section.ok_or_else(|| BundleError::Format("a section is missing".into()))?;
     cbor::from_slice(bytes).map_err(|error| BundleError::Content { section, error })
 }
 
-fn tree_of(sections: &[Vec<u8>]) -> Tree {
+pub(crate) fn tree_of(sections: &[Vec<u8>]) -> Tree {
     let mut tree = Tree::default();
     sections.iter().for_each(|section| tree.push(leaf_hash(section)));
     tree
@@ -401,104 +381,6 @@ fn digest_of(tree: &Tree) -> Digest {
     bind(size, &root)
 }
 
-fn bind(count: u64, root: &Digest) -> Digest {
+pub(crate) fn bind(count: u64, root: &Digest) -> Digest {
     sha256(&[FORMAT.as_bytes(), &count.to_be_bytes(), root.as_bytes()])
-}
-
-/// The first item of every excerpt file.
-pub const EXCERPT_FORMAT: &str = "depin-excerpt/1";
-
-/// What one device's owner needs of a bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(array)]
-pub struct Excerpt {
-    #[n(0)]
-    format: String,
-    #[n(1)]
-    count: u64,
-    #[n(2)]
-    header: ExcerptSection,
-    #[n(3)]
-    device: ExcerptSection,
-    #[n(4)]
-    result: ExcerptSection,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(array)]
-struct ExcerptSection {
-    #[n(0)]
-    index: u64,
-    #[n(1)]
-    #[cbor(with = "minicbor::bytes")]
-    bytes: Vec<u8>,
-    #[n(2)]
-    path: Vec<Digest>,
-}
-
-/// An excerpt whose sections all belong to the bundle with `digest`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckedExcerpt {
-    /// The bundle's digest.
-    pub digest: Digest,
-    /// Its header.
-    pub header: Header,
-    /// The device's section.
-    pub device: DeviceSection,
-    /// The epoch's result.
-    pub result: EpochResult,
-}
-
-impl Excerpt {
-    /// The file's bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        cbor::to_vec(self)
-    }
-
-    /// Reads an excerpt and checks that its sections belong to one bundle.
-    ///
-    /// # Errors
-    /// [`BundleError`].
-    pub fn open(bytes: &[u8]) -> Result<CheckedExcerpt, BundleError> {
-        let excerpt: Self =
-            cbor::from_slice(bytes).map_err(|error| BundleError::Format(error.to_string()))?;
-        if excerpt.format != EXCERPT_FORMAT {
-            return Err(BundleError::Format(format!("it starts with {:?}", excerpt.format)));
-        }
-        let sections =
-            [("header", &excerpt.header), ("device", &excerpt.device), ("result", &excerpt.result)];
-        let root = root_of(&excerpt.header, excerpt.count)
-            .ok_or_else(|| BundleError::Format("the header has no proof".into()))?;
-        let head = Head { size: excerpt.count, root };
-        for (name, section) in sections {
-            let found = leaf_hash(&section.bytes);
-            if check_inclusion(found, section.index, &section.path, &head).is_err() {
-                return Err(BundleError::Section { section: name.into(), found, expected: root });
-            }
-        }
-        let last = excerpt.count.saturating_sub(1);
-        if excerpt.header.index != 0
-            || excerpt.result.index != last
-            || !(3..last).contains(&excerpt.device.index)
-        {
-            return Err(BundleError::Format("its sections are not header, device and result".into()));
-        }
-        Ok(CheckedExcerpt {
-            digest: bind(excerpt.count, &root),
-            header: read(Some(("header".into(), &excerpt.header.bytes)))?,
-            device: read(Some(("device".into(), &excerpt.device.bytes)))?,
-            result: read(Some(("result".into(), &excerpt.result.bytes)))?,
-        })
-    }
-}
-
-/// The root that a proof of the first leaf leads to: its path holds only right siblings.
-fn root_of(first: &ExcerptSection, count: u64) -> Option<Digest> {
-    let root = first
-        .path
-        .iter()
-        .fold(leaf_hash(&first.bytes), |hash, right| sha256(&[&[1], hash.as_bytes(), right.as_bytes()]));
-    check_inclusion(leaf_hash(&first.bytes), 0, &first.path, &Head { size: count, root })
-        .is_ok()
-        .then_some(root)
 }

@@ -6,6 +6,7 @@ pub mod bundle;
 pub mod check;
 pub mod close;
 pub mod entry;
+pub mod excerpt;
 pub mod log;
 pub mod network;
 pub mod params;
@@ -24,7 +25,7 @@ pub use depin_rewards as rewards;
 #[cfg(feature = "node")]
 pub use {depin_evm as evm, depin_index as index};
 
-pub use audit::{audit, audit_excerpt, audit_receipts};
+pub use audit::{audit, audit_excerpt, audit_receipts, audit_succession};
 pub use bundle::Bundle;
 pub use close::close;
 pub use network::{Catalogue, Network};

@@ -218,8 +218,8 @@ impl Checkpoint {
                 expected: origin.to_owned(),
             });
         }
-        if size.starts_with('0') && size != "0" {
-            return Err(refused("a size with leading zeros"));
+        if size.starts_with(['0', '+']) && size != "0" {
+            return Err(refused("a size with leading zeros or a sign"));
         }
         let size = size.parse().map_err(|_| refused("a size that is no number"))?;
         let root = STANDARD.decode(root).ok().and_then(|root| <[u8; 32]>::try_from(root).ok());

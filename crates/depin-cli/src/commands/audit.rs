@@ -7,24 +7,26 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use depin::{
-    Bundle, audit as recompute, audit_receipts,
+    Bundle, NetworkParams, audit as recompute, audit_excerpt, audit_receipts,
+    bundle::DeviceSection,
+    excerpt::{CheckedExcerpt, Excerpt, is_excerpt},
     node::{bundle_path, catalogue, payout},
 };
-use depin_core::{DeviceId, Digest, Epoch};
+use depin_core::{B256, DeviceId, Digest, Epoch};
 use depin_evm::{EvmLedger, contracts::EpochStatus};
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A bundle file, or the number of an epoch in --state.
+    /// A bundle file, one device's excerpt of it, or the number of an epoch in --state.
     epoch: String,
-    /// Audit what concerns one device.
+    /// Show what was said of one device, and fail if it is not in the bundle.
     #[arg(long)]
     device: Option<DeviceId>,
     /// Check that the bundle keeps the promises of the receipts in this directory and below.
     #[arg(long)]
     receipts: Option<PathBuf>,
-    /// The network's directory, for epochs by number and for an embedded chain.
+    /// The network's directory, for epochs by number and for an embedded chain [default: depin-dev].
     #[arg(long)]
     state: Option<PathBuf>,
     /// Print one JSON object.
@@ -32,16 +34,24 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// What an audit came to.
-#[derive(Debug, Serialize)]
+/// What an audit came to. What could not be determined is null.
+#[derive(Debug, Default, Serialize)]
 struct Answer {
-    epoch: Epoch,
-    digest: Digest,
-    root: Digest,
+    epoch: Option<Epoch>,
+    digest: Option<Digest>,
+    root: Option<Digest>,
     root_on_chain: Option<Digest>,
     #[serde(rename = "match")]
     matches: bool,
     withheld: u64,
+    /// The first thing that differs.
+    #[serde(skip)]
+    problem: Option<String>,
+    /// Whether a chain was asked.
+    #[serde(skip)]
+    asked: bool,
+    #[serde(skip)]
+    section: Option<DeviceSection>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -52,58 +62,86 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Err(_) => PathBuf::from(&arguments.epoch),
     };
-    let bundle = Bundle::from_bytes(&super::read(&path)?).with_context(|| path.display().to_string())?;
-    let mut problem = None;
-    let withheld = match recompute(&bundle, &catalogue()) {
-        Ok(audit) => audit.withheld,
-        Err(error) => {
-            problem = Some(error.to_string());
-            0
+    let bytes = super::read(&path)?;
+    let mut answer = Answer::default();
+    if is_excerpt(&bytes) {
+        match Excerpt::open(&bytes) {
+            Ok(excerpt) => audit_one(&arguments, &excerpt, &mut answer).await?,
+            Err(error) => answer.problem = Some(error.to_string()),
         }
-    };
-    if let (None, Some(folder)) = (&problem, &arguments.receipts) {
-        match audit_receipts(&bundle, &receipts(folder)?) {
-            Ok(kept) => tracing::info!(kept = kept.kept, other = kept.other, "receipts"),
-            Err(error) => problem = Some(error.to_string()),
+    } else {
+        match Bundle::from_bytes(&bytes) {
+            Ok(bundle) => audit_all(&arguments, &bundle, &mut answer).await?,
+            Err(error) => answer.problem = Some(error.to_string()),
         }
     }
-    let on_chain = on_chain(&arguments, &bundle).await?;
-    if let (None, Some(found)) = (&problem, &on_chain) {
-        problem = found.problem.clone();
-    }
-    let answer = Answer {
-        epoch: bundle.header.epoch,
-        digest: bundle.digest(),
-        root: bundle.result.root,
-        root_on_chain: on_chain.as_ref().and_then(|found| found.root),
-        matches: problem.is_none() && withheld == 0,
-        withheld,
-    };
+    answer.matches = answer.problem.is_none() && answer.withheld == 0;
     if arguments.json {
         println!("{}", serde_json::to_string(&answer)?);
     } else {
-        print(&answer, &bundle, &arguments, on_chain.is_some())?;
+        print(&answer);
     }
-    if let Some(problem) = &problem {
+    if let Some(problem) = &answer.problem {
         eprintln!("mismatch: {problem}");
     }
     Ok(if answer.matches { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What the chain says of the bundle.
-struct OnChain {
-    root: Option<Digest>,
-    problem: Option<String>,
+/// Recomputes a whole bundle.
+async fn audit_all(arguments: &Arguments, bundle: &Bundle, answer: &mut Answer) -> Result<()> {
+    answer.epoch = Some(bundle.header.epoch);
+    answer.digest = Some(bundle.digest());
+    answer.root = Some(bundle.result.root);
+    match recompute(bundle, &catalogue()) {
+        Ok(audit) => answer.withheld = audit.withheld,
+        Err(error) => answer.problem = Some(error.to_string()),
+    }
+    if let Some(folder) = &arguments.receipts {
+        match audit_receipts(bundle, &receipts(folder)?) {
+            Ok(kept) => tracing::info!(kept = kept.kept, other = kept.other, "receipts"),
+            Err(error) => answer.problem = answer.problem.take().or(Some(error.to_string())),
+        }
+    }
+    if let Some(device) = arguments.device {
+        let section = bundle.devices.iter().find(|section| section.device == device);
+        answer.section = Some(section.with_context(|| format!("{device} is not in this bundle"))?.clone());
+    }
+    let expected = EvmLedger::candidate_id(bundle.header.epoch, &payout(bundle));
+    compare_with_chain(arguments, &bundle.header.params, Some(expected), answer).await
 }
 
-/// Asks the chain named in the environment, or the embedded chain in --state; none when there is neither.
-async fn on_chain(arguments: &Arguments, bundle: &Bundle) -> Result<Option<OnChain>> {
-    let params = &bundle.header.params;
+/// Recomputes what concerns one device.
+async fn audit_one(arguments: &Arguments, excerpt: &CheckedExcerpt, answer: &mut Answer) -> Result<()> {
+    if arguments.receipts.is_some() {
+        bail!("receipts are checked against a whole bundle; give the bundle instead of an excerpt");
+    }
+    if let Some(device) = arguments.device.filter(|device| *device != excerpt.device.device) {
+        bail!("this excerpt is for {}, not {device}", excerpt.device.device);
+    }
+    answer.epoch = Some(excerpt.header.epoch);
+    answer.digest = Some(excerpt.digest);
+    answer.root = Some(excerpt.result.root);
+    answer.problem = audit_excerpt(excerpt, &catalogue()).err().map(|error| error.to_string());
+    answer.section = Some(excerpt.device.clone());
+    compare_with_chain(arguments, &excerpt.header.params, None, answer).await
+}
+
+/// Asks the chain named in the environment, or the embedded chain in --state, what is final for the epoch. `expected` is the candidate that
+/// the whole bundle makes.
+async fn compare_with_chain(
+    arguments: &Arguments,
+    params: &NetworkParams,
+    expected: Option<B256>,
+    answer: &mut Answer,
+) -> Result<()> {
     let client = match (std::env::var(super::RPC_VARIABLE), &arguments.state) {
         (Ok(url), _) => super::chain(&url, params.chain_id).await?,
         (Err(_), Some(state)) if state.join("chain").is_dir() => super::embedded(state, params.chain_id)?,
-        _ => return Ok(None),
+        _ => return Ok(()),
     };
+    answer.asked = true;
+    let Some(epoch) = answer.epoch else { return Ok(()) };
+    // Only read through: the key signs nothing, and the other contracts are not asked.
     let deployment = depin_evm::Deployment {
         token: Default::default(),
         registry: params.registry,
@@ -112,25 +150,26 @@ async fn on_chain(arguments: &Arguments, bundle: &Bundle) -> Result<Option<OnCha
     };
     let ledger =
         EvmLedger::new(client.sender(alloy::signers::local::PrivateKeySigner::random()), &deployment);
-    let state = ledger.state(bundle.header.epoch).await?;
-    let expected = EvmLedger::candidate_id(bundle.header.epoch, &payout(bundle));
-    if state.status != EpochStatus::Final {
-        let problem = format!("the chain has no final root for epoch {} yet", bundle.header.epoch);
-        return Ok(Some(OnChain { root: None, problem: Some(problem) }));
-    }
-    let found = ledger.contract().candidate(state.leading).call().await?;
-    let root = Digest(found.root.0);
-    let digest = Digest(found.bundleDigest.0);
-    let problem = if digest != bundle.digest() {
-        Some(format!("digest: the chain has {digest}, this bundle {}", bundle.digest()))
-    } else if root != bundle.result.root {
-        Some(format!("root: the chain has {root}, this bundle {}", bundle.result.root))
-    } else if state.leading != expected {
-        Some("the chain has another total, journal or predecessor than this bundle".to_owned())
+    let state = ledger.state(epoch).await?;
+    let problem = if state.status == EpochStatus::Final {
+        let found = ledger.contract().candidate(state.leading).call().await?;
+        let (root, digest) = (Digest(found.root.0), Digest(found.bundleDigest.0));
+        answer.root_on_chain = Some(root);
+        match (answer.digest, answer.root) {
+            (Some(ours), _) if ours != digest => {
+                Some(format!("digest: the chain has {digest}, this file {ours}"))
+            }
+            (_, Some(ours)) if ours != root => Some(format!("root: the chain has {root}, this file {ours}")),
+            _ if expected.is_some_and(|expected| expected != state.leading) => {
+                Some("the chain has another total, journal or predecessor than this bundle".to_owned())
+            }
+            _ => None,
+        }
     } else {
-        None
+        Some(format!("the chain has no final root for epoch {epoch} yet"))
     };
-    Ok(Some(OnChain { root: Some(root), problem }))
+    answer.problem = answer.problem.take().or(problem);
+    Ok(())
 }
 
 /// Every `.receipt` file of a directory and below.
@@ -158,41 +197,41 @@ fn receipts(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(found)
 }
 
-fn print(answer: &Answer, bundle: &Bundle, arguments: &Arguments, asked: bool) -> Result<()> {
-    println!("epoch   {}", answer.epoch);
-    println!("digest  {}", answer.digest);
-    println!("root    {}", answer.root);
-    match (asked, answer.root_on_chain) {
-        (_, Some(root)) => println!("chain   {root}"),
-        (true, None) => println!("chain   no final root yet"),
-        (false, None) => {
-            println!("chain   not asked; set {} to its URL, or give --state", super::RPC_VARIABLE)
-        }
-    }
-    if let Some(device) = arguments.device {
-        let section = bundle.devices.iter().find(|section| section.device == device);
-        let section = section.with_context(|| format!("{device} is not in this bundle"))?;
-        println!("device  {device}");
-        println!("earned  {}", section.earned);
-        for verdict in &section.verdicts {
-            println!("verdict {:?} by {}", verdict.outcome, verdict.verifier);
-            for finding in &verdict.findings {
-                println!(
-                    "  {:<28} {:<8} {:<16} {} (expected: {})",
-                    finding.check.to_string(),
-                    format!("{:?}", finding.result).to_lowercase(),
-                    finding.reason.to_string(),
-                    finding.observed.escape_debug(),
-                    finding.limit.escape_debug(),
-                );
+fn print(answer: &Answer) {
+    let show = |value: Option<Digest>| value.map_or("unknown".to_owned(), |digest| digest.to_string());
+    if let Some(epoch) = answer.epoch {
+        println!("epoch   {epoch}\ndigest  {}\nroot    {}", show(answer.digest), show(answer.root));
+        match (answer.asked, answer.root_on_chain) {
+            (_, Some(root)) => println!("chain   {root}"),
+            (true, None) => println!("chain   no final root yet"),
+            (false, None) => {
+                println!("chain   not asked; set {} to its URL, or give --state", super::RPC_VARIABLE)
             }
         }
     }
-    let word = match (answer.matches, answer.withheld) {
-        (true, _) => "match".to_owned(),
-        (false, 0) => "mismatch".to_owned(),
-        (false, withheld) => format!("withheld: {withheld} entries cannot be seen"),
-    };
-    println!("{word}");
-    Ok(())
+    if let Some(section) = &answer.section {
+        print_section(section);
+    }
+    match (answer.matches, answer.withheld) {
+        (true, _) => println!("match"),
+        (false, 0) => println!("mismatch"),
+        (false, withheld) => println!("withheld: {withheld} entries cannot be seen"),
+    }
+}
+
+fn print_section(section: &DeviceSection) {
+    println!("device  {}\nearned  {}", section.device, section.earned);
+    for verdict in &section.verdicts {
+        println!("verdict {:?} by {}", verdict.outcome, verdict.verifier);
+        for finding in &verdict.findings {
+            println!(
+                "  {:<28} {:<8} {:<16} {} (expected: {})",
+                finding.check.to_string(),
+                format!("{:?}", finding.result).to_lowercase(),
+                finding.reason.to_string(),
+                finding.observed.escape_debug(),
+                finding.limit.escape_debug(),
+            );
+        }
+    }
 }

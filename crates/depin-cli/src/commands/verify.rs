@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use depin::{Bundle, audit, bundle::Excerpt, node::catalogue};
+use depin::{Bundle, audit, excerpt::Excerpt, node::catalogue};
 use depin_identity::Envelope;
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    if contains(&bytes, depin::bundle::EXCERPT_FORMAT) {
+    if contains(&bytes, depin::excerpt::EXCERPT_FORMAT) {
         let excerpt = Excerpt::open(&bytes)?;
         println!(
             "{name}: excerpt of epoch {} for {}, intact; earned {}, bundle digest {}",
