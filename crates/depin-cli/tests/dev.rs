@@ -1,5 +1,12 @@
 //! `depin dev`: what it prints is true, and the same seed gives the same bytes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod support;
 
@@ -42,7 +49,10 @@ async fn a_run_says_what_it_did_and_goes_on_where_it_stopped() {
     for (before, after) in std::iter::zip(rows(&first, "devices"), rows(&second, "devices")) {
         assert_eq!((&before["did"], &before["owner"]), (&after["did"], &after["owner"]));
         let honest = before["role"] == "honest";
-        assert_eq!(amount(&after["earned"]) > amount(&before["earned"]), honest || before["attack"] == "self-dealing");
+        assert_eq!(
+            amount(&after["earned"]) > amount(&before["earned"]),
+            honest || before["attack"] == "self-dealing"
+        );
         assert_eq!(amount(&after["balance"]) > amount(&before["balance"]), honest);
     }
     check_cheaters(&second);
@@ -71,13 +81,28 @@ fn check_network(network: &Value) {
 
 fn check_epochs(epochs: &Value, expected: std::ops::Range<u64>) {
     let epochs = epochs.as_array().unwrap();
-    assert_eq!(epochs.iter().map(|epoch| count(&epoch["epoch"])).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    assert_eq!(
+        epochs.iter().map(|epoch| count(&epoch["epoch"])).collect::<Vec<_>>(),
+        expected.collect::<Vec<_>>()
+    );
     for epoch in epochs {
         assert_eq!(
             keys(epoch),
-            ["bundle_digest", "burned", "dust", "epoch", "minted", "paid", "pool", "root", "root_on_chain", "verdicts"]
+            [
+                "bundle_digest",
+                "burned",
+                "dust",
+                "epoch",
+                "minted",
+                "paid",
+                "pool",
+                "root",
+                "root_on_chain",
+                "verdicts"
+            ]
         );
-        let (pool, minted, burned) = (amount(&epoch["pool"]), amount(&epoch["minted"]), amount(&epoch["burned"]));
+        let (pool, minted, burned) =
+            (amount(&epoch["pool"]), amount(&epoch["minted"]), amount(&epoch["burned"]));
         assert_eq!(amount(&epoch["paid"]) + amount(&epoch["dust"]), pool);
         // Half of each payment is burned, the other half is revenue; at most nine tenths of what burned is minted.
         assert_eq!(minted + burned, pool, "the revenue is as much as what was burned");
@@ -104,8 +129,12 @@ fn check_honest(report: &Value) {
 }
 
 fn check_cheaters(report: &Value) {
-    let cheaters: Vec<&Value> = rows(report, "devices").filter(|device| device["role"] == "cheater").collect();
-    assert_eq!(cheaters.iter().map(|cheater| cheater["attack"].as_str().unwrap()).collect::<Vec<_>>(), ALL_ATTACKS);
+    let cheaters: Vec<&Value> =
+        rows(report, "devices").filter(|device| device["role"] == "cheater").collect();
+    assert_eq!(
+        cheaters.iter().map(|cheater| cheater["attack"].as_str().unwrap()).collect::<Vec<_>>(),
+        ALL_ATTACKS
+    );
     for cheater in &cheaters[..4] {
         for field in ["earned", "claimed", "balance", "units"] {
             assert_eq!(cheater[field], "0", "{cheater}");
@@ -120,7 +149,11 @@ fn check_cheaters(report: &Value) {
     let paid = rows(report, "customers").find(|customer| customer["address"] == self_dealer["owner"]);
     let paid = amount(&paid.unwrap()["paid"]);
     assert!(earned > 0 && balance < ALLOWANCE, "{self_dealer}");
-    assert_eq!(balance, ALLOWANCE - paid + earned, "what it has is what it had, less what it paid, and what it earned");
+    assert_eq!(
+        balance,
+        ALLOWANCE - paid + earned,
+        "what it has is what it had, less what it paid, and what it earned"
+    );
 }
 
 fn check_customers(report: &Value) {
@@ -162,7 +195,10 @@ async fn the_same_seed_gives_the_same_bundles_with_one_thread_and_with_eight() {
     assert!(seen.iter().all(|(_, report)| *report == seen[0].1), "the reports differ");
     let other = dir.path().join("other");
     run(dev(&other, "--devices 3 --cheaters 5 --epochs 2 --seed 78 --once --json")).await.ok();
-    assert!(bundles(&other).iter().all(|(name, bytes)| seen[0].0[name] != *bytes), "another seed, other bundles");
+    assert!(
+        bundles(&other).iter().all(|(name, bytes)| seen[0].0[name] != *bytes),
+        "another seed, other bundles"
+    );
 }
 
 #[tokio::test]
@@ -185,14 +221,18 @@ async fn whoever_only_deals_with_itself_loses() {
     let dir = tempfile::tempdir().unwrap();
     let arguments = "--devices 1 --cheaters 2 --attack self-dealing --epochs 2 --seed 3 --once --json";
     let report = run(dev(&dir.path().join("network"), arguments)).await.ok().json();
-    let dealers: Vec<&Value> = rows(&report, "devices").filter(|device| device["role"] == "cheater").collect();
+    let dealers: Vec<&Value> =
+        rows(&report, "devices").filter(|device| device["role"] == "cheater").collect();
     assert_eq!(dealers.len(), 2);
     for dealer in dealers {
         assert_eq!(dealer["attack"], "self-dealing");
         let lost = ALLOWANCE - amount(&dealer["balance"]);
         let paid = rows(&report, "customers").find(|customer| customer["address"] == dealer["owner"]);
         let paid = amount(&paid.unwrap()["paid"]);
-        assert!(amount(&dealer["earned"]) > 0 && lost * 20 >= paid, "at least 5 % of what it paid is gone: {dealer}");
+        assert!(
+            amount(&dealer["earned"]) > 0 && lost * 20 >= paid,
+            "at least 5 % of what it paid is gone: {dealer}"
+        );
     }
 }
 
@@ -210,8 +250,12 @@ async fn files_of_a_real_directory_are_kept_byte_for_byte() {
         ("copy/same.txt", b"twice the same"),
         ("name with \u{e9} and space.txt", b"names do not matter"),
     ];
-    let unwanted: [(&str, &[u8]); 4] =
-        [("empty", b""), ("secret.key", b"do not keep this"), ("cache/x", b"nor this"), ("deep/log.tmp", b"nor that")];
+    let unwanted: [(&str, &[u8]); 4] = [
+        ("empty", b""),
+        ("secret.key", b"do not keep this"),
+        ("cache/x", b"nor this"),
+        ("deep/log.tmp", b"nor that"),
+    ];
     for (name, content) in wanted.iter().chain(&unwanted) {
         let path = data.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -233,17 +277,24 @@ async fn files_of_a_real_directory_are_kept_byte_for_byte() {
         assert!(pieces.iter().any(|piece| piece == content), "{name} is not kept");
     }
     for piece in &pieces {
-        assert!(wanted.iter().any(|(_, content)| content == piece), "somebody keeps {} bytes nobody asked for", piece.len());
+        assert!(
+            wanted.iter().any(|(_, content)| content == piece),
+            "somebody keeps {} bytes nobody asked for",
+            piece.len()
+        );
     }
 }
 
 #[tokio::test]
 async fn an_operator_who_cheats_is_found_out_by_receipts_only() {
     let dir = tempfile::tempdir().unwrap();
-    for (operator, found) in [("drops", "and the bundle leaves it out"), ("backdates", "the bundle has it at position")] {
+    for (operator, found) in
+        [("drops", "and the bundle leaves it out"), ("backdates", "the bundle has it at position")]
+    {
         let state = dir.path().join(operator);
         let arguments = format!("--devices 2 --epochs 1 --seed 9 --once --json --operator {operator}");
-        let report = run(dev(&state, &arguments)).await.fails(&["the node acknowledged report 0x", found]).json();
+        let report =
+            run(dev(&state, &arguments)).await.fails(&["the node acknowledged report 0x", found]).json();
         assert_eq!(report["audit"], serde_json::json!({ "recomputed": 1, "matching": 0 }));
 
         let bundle = state.join("bundles/0.bundle").display().to_string();
@@ -259,7 +310,11 @@ async fn an_operator_who_cheats_is_found_out_by_receipts_only() {
                 let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
                 digits.parse().unwrap()
             };
-            assert!(number(times[0]) > number(times[1]), "acknowledged late, written down early: {}", audit.stderr);
+            assert!(
+                number(times[0]) > number(times[1]),
+                "acknowledged late, written down early: {}",
+                audit.stderr
+            );
         }
     }
 }
@@ -267,7 +322,8 @@ async fn an_operator_who_cheats_is_found_out_by_receipts_only() {
 #[tokio::test]
 async fn amounts_are_shown_to_people_without_json() {
     let dir = tempfile::tempdir().unwrap();
-    let Run { stdout, .. } = run(dev(&dir.path().join("n"), "--devices 1 --epochs 1 --seed 1 --once")).await.ok();
+    let Run { stdout, .. } =
+        run(dev(&dir.path().join("n"), "--devices 1 --epochs 1 --seed 1 --once")).await.ok();
     assert!(stdout.contains("audit: 1 of 1 epochs recomputed match"), "{stdout}");
     assert!(stdout.contains("did:key:z6Mk") && stdout.contains("honest"), "{stdout}");
 }

@@ -7,8 +7,9 @@ use std::{
 };
 
 use alloy::signers::{SignerSync, local::PrivateKeySigner};
-use depin_core::{Address, DeviceId, Digest, sha256};
+use depin_core::{Address, DeviceId, Digest, cbor, sha256};
 use depin_identity::{Action, Binding, Domain, OwnerSignature, SignedBinding, SoftwareKey};
+use depin_proof::possession::PieceSet;
 
 /// A device's directory.
 #[derive(Debug)]
@@ -172,6 +173,29 @@ impl Device {
             new_owner_signature: None,
             device_proof: Some(key.signature(&binding.device_proof_message())),
         })
+    }
+
+    /// The set of pieces that the node has from this device, as of the last boot; none before the first.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub fn committed_set(&self) -> Result<Option<PieceSet>, DeviceError> {
+        let path = self.dir.join("set");
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(DeviceError::Io { path, error }),
+        };
+        let set = cbor::from_slice(&bytes);
+        set.map(Some).map_err(|_| DeviceError::Content { path, expected: "set of pieces" })
+    }
+
+    /// Remembers the set of pieces that the node has from this device: what it will be asked about, also after another boot.
+    ///
+    /// # Errors
+    /// [`DeviceError::Io`].
+    pub fn keep_committed_set(&self, set: &PieceSet) -> Result<(), DeviceError> {
+        replace(&self.dir.join("set"), &set.to_bytes())
     }
 
     /// Keeps a receipt.

@@ -146,6 +146,7 @@ impl Provider {
         tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(Self {
             claimed: DeviceId(key.public().typed()),
+            sent_set: device.committed_set()?,
             device,
             key,
             client,
@@ -153,7 +154,6 @@ impl Provider {
             info,
             params,
             attack: config.attack,
-            sent_set: None,
             held_back: None,
             registered: false,
             late: config.late,
@@ -237,9 +237,12 @@ impl Provider {
         if set.as_slice().is_empty() && self.sent_set.is_none() || self.sent_set.as_ref() == Some(&set) {
             return Ok(());
         }
-        let body = set.to_bytes();
-        self.sent_set = Some(set);
-        self.send(status, possession::SET_KIND, body).await
+        if self.send(status, possession::SET_KIND, set.to_bytes()).await? {
+            // Only now: a set that was written down and never arrived would not be sent again.
+            self.device.keep_committed_set(&set)?;
+            self.sent_set = Some(set);
+        }
+        Ok(())
     }
 
     async fn answer(&mut self, status: &Status) -> Result<(), ProviderError> {
@@ -260,7 +263,7 @@ impl Provider {
             _ => self.prove(status).await?,
         };
         match body {
-            Some(body) => self.send(status, possession::ANSWER_KIND, body).await,
+            Some(body) => self.send(status, possession::ANSWER_KIND, body).await.map(drop),
             None => Ok(()),
         }
     }
@@ -304,27 +307,31 @@ impl Provider {
         let count = u64::try_from(pieces.len()).unwrap_or(u64::MAX);
         let bytes = pieces.iter().map(Piece::size).fold(0, u64::saturating_add);
         let body = cbor::to_vec(&Telemetry { pieces: count, bytes, up: true });
-        self.send(status, TELEMETRY_KIND, body).await
+        self.send(status, TELEMETRY_KIND, body).await.map(drop)
     }
 
+    /// Sends a report; whether the node took it.
     async fn send(
         &mut self,
         status: &Status,
         kind: &'static str,
         body: Vec<u8>,
-    ) -> Result<(), ProviderError> {
+    ) -> Result<bool, ProviderError> {
         let (boot, sequence) = self.device.next_number();
         let time = Timestamp(status.now);
         let report = Report { kind: Text::from(kind), time, boot, sequence, body, commitments: Vec::new() };
         let envelope = report.sign_with(&self.key, self.info.params.network())?;
         let digest = sha256(&[&envelope]);
         match self.client.report(envelope).await? {
-            ReportResult::Accepted { receipt } => self.device.keep_receipt(&digest, &receipt)?,
+            ReportResult::Accepted { receipt } => {
+                self.device.keep_receipt(&digest, &receipt)?;
+                Ok(true)
+            }
             ReportResult::Refused { reason, observed, limit } => {
                 tracing::warn!(%reason, observed, limit, kind, "report refused");
+                Ok(false)
             }
         }
-        Ok(())
     }
 }
 

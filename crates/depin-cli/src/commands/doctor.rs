@@ -3,7 +3,13 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use depin::{Bundle, node::FileJournal};
+use depin::{
+    Bundle,
+    node::{
+        FileJournal,
+        journal::{Journal, JournalError},
+    },
+};
 use depin_evm::anvil::Anvil;
 
 #[derive(Debug, clap::Args)]
@@ -25,12 +31,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         None => say(true, "anvil", "not found; only --chain anvil needs it (npm ci in contracts/)".into()),
     }
     if let Some(state) = &arguments.state {
-        match FileJournal::open(&state.join("journal")) {
-            Ok(journal) => {
-                use depin::node::journal::Journal;
-                say(true, "journal", format!("{} entries", journal.size().await?));
+        let path = state.join("journal");
+        let journal = if path.is_file() { Some(FileJournal::open(&path)) } else { None };
+        match journal {
+            None => say(
+                false,
+                "journal",
+                format!("{} is not there; is this a network's directory?", path.display()),
+            ),
+            Some(Ok(journal)) => say(true, "journal", format!("{} entries", journal.len().await?)),
+            Some(Err(JournalError::Busy { .. })) => {
+                say(
+                    true,
+                    "journal",
+                    "in use by a node that runs; stop it to have the journal checked".into(),
+                );
             }
-            Err(error) => say(false, "journal", error.to_string()),
+            Some(Err(error)) => say(false, "journal", error.to_string()),
         }
         let mut bundles: Vec<PathBuf> = std::fs::read_dir(state.join("bundles"))
             .map(|entries| entries.flatten().map(|entry| entry.path()).collect())

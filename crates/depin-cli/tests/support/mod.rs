@@ -1,5 +1,5 @@
 //! Running the real binary.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::{
     collections::BTreeMap,
@@ -47,7 +47,8 @@ pub struct Run {
 impl Run {
     /// The one JSON object on standard output: anything beside it is a failure.
     pub fn json(&self) -> Value {
-        let value: Value = serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        let value: Value =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"));
         assert!(value.is_object(), "{self:?}");
         value
     }
@@ -183,7 +184,10 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             }
         }
     }
-    found.into_iter().map(|(path, content)| (path.strip_prefix(folder).unwrap().to_owned(), content)).collect()
+    found
+        .into_iter()
+        .map(|(path, content)| (path.strip_prefix(folder).unwrap().to_owned(), content))
+        .collect()
 }
 
 /// The names of an object's fields, sorted.

@@ -1,7 +1,7 @@
 //! The journal: the only thing that must not be lost.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -35,6 +35,12 @@ pub enum JournalError {
         path: PathBuf,
         /// What the system says.
         error: std::io::Error,
+    },
+    /// Another process writes it.
+    #[error("{path} is in use by another process; stop that, or choose another directory")]
+    Busy {
+        /// The file.
+        path: PathBuf,
     },
     /// A record is damaged and intact ones follow: not a torn write.
     #[error(
@@ -90,7 +96,8 @@ struct Inner {
 }
 
 impl FileJournal {
-    /// Opens or creates the journal at `path`. A torn tail, as a crash in the middle of a write leaves it, is cut off.
+    /// Opens or creates the journal at `path`, for this process alone: two writers would tear each other's records. A torn tail, as a
+    /// crash in the middle of a write leaves it, is cut off.
     ///
     /// # Errors
     /// [`JournalError`].
@@ -98,6 +105,10 @@ impl FileJournal {
         let io = |error| JournalError::Io { path: path.to_owned(), error };
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::Busy { path: path.to_owned() },
+            TryLockError::Error(error) => io(error),
+        })?;
         let size = file.metadata().map_err(io)?.len();
         let whole = u64::try_from(MAGIC.len()).unwrap_or_default();
         if size < whole {
@@ -299,6 +310,11 @@ mod tests {
             let kept = journal.read(0).await.unwrap();
             assert_eq!(kept, entries(5)[..kept.len()], "{len}");
             journal.append(vec![b"next".to_vec()]).await.unwrap();
+            assert!(
+                matches!(FileJournal::open(&path), Err(JournalError::Busy { .. })),
+                "one writer at a time"
+            );
+            drop(journal);
             let again = FileJournal::open(&path).unwrap().read(0).await.unwrap();
             assert_eq!(again.len(), kept.len() + 1);
             assert_eq!(again.last().unwrap(), b"next");
