@@ -41,6 +41,16 @@ pub enum SendError {
         /// What the node said.
         message: String,
     },
+    /// The node asks for more than the account is allowed to offer. Nothing was sent.
+    #[error(
+        "the node asks for {found} wei per gas and at most {limit} are offered; wait, or raise `max_fee_per_gas`"
+    )]
+    Fees {
+        /// What it would take.
+        found: u128,
+        /// The limit.
+        limit: u128,
+    },
     /// Another transaction of the same account took its place.
     #[error("another transaction of {from} took the place of {hash}; look at the chain before sending again")]
     Displaced {
@@ -186,6 +196,10 @@ impl Sender {
         request.set_gas_limit(gas.saturating_add(gas.div_ceil(4)));
         request.set_chain_id(self.client.chain_id);
         let fees = provider.estimate_eip1559_fees().await?;
+        let limit = self.client.options.max_fee_per_gas;
+        if fees.max_fee_per_gas > limit {
+            return Err(SendError::Fees { found: fees.max_fee_per_gas, limit });
+        }
         request.set_max_fee_per_gas(fees.max_fee_per_gas);
         request.set_max_priority_fee_per_gas(fees.max_priority_fee_per_gas);
         let mut attempt = 1;
@@ -272,7 +286,8 @@ impl Sender {
 
     /// Sends the same action with fees a quarter higher, which every node takes for a replacement.
     async fn bump(&self, sent: &mut Sent) -> Result<(), SendError> {
-        let raise = |fee: Option<u128>| fee.map(|fee| fee.saturating_add(fee.div_ceil(4)).max(1));
+        let limit = self.client.options.max_fee_per_gas;
+        let raise = |fee: Option<u128>| fee.map(|fee| fee.saturating_add(fee.div_ceil(4)).clamp(1, limit));
         let mut request = sent.request.clone();
         request.max_fee_per_gas = raise(request.max_fee_per_gas);
         request.max_priority_fee_per_gas = raise(request.max_priority_fee_per_gas);

@@ -14,7 +14,12 @@ pub struct Options {
     pub send_timeout: Duration,
     /// After which time a request over HTTP is given up.
     pub request_timeout: Duration,
+    /// The most that is offered per gas, in wei. A node says what the fees are, and must not be able to spend the account on them.
+    pub max_fee_per_gas: u128,
 }
+
+/// One gwei.
+const GWEI: u128 = 1_000_000_000;
 
 impl Options {
     /// For a chain on this machine: it answers in milliseconds.
@@ -25,6 +30,7 @@ impl Options {
             bump_after: Duration::from_secs(30),
             send_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(20),
+            max_fee_per_gas: GWEI.saturating_mul(1_000),
         }
     }
 
@@ -36,6 +42,7 @@ impl Options {
             bump_after: Duration::from_secs(60),
             send_timeout: Duration::from_secs(600),
             request_timeout: Duration::from_secs(20),
+            max_fee_per_gas: GWEI.saturating_mul(500),
         }
     }
 
@@ -57,6 +64,13 @@ impl Options {
     #[must_use]
     pub const fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
+        self
+    }
+
+    /// The same with another limit on fees.
+    #[must_use]
+    pub const fn max_fee_per_gas(mut self, wei: u128) -> Self {
+        self.max_fee_per_gas = wei;
         self
     }
 

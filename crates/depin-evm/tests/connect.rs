@@ -287,6 +287,7 @@ mod served {
             (&[("origin", "null")], 403),
             (&[("host", "evil.example")], 403),
             (&[("origin", "http://localhost:5173")], 200),
+            (&[("origin", "chrome-extension://nkbihfbeogaeaoehlefnkodbefgpgknn")], 200),
             (&[("host", "localhost")], 200),
             (&[], 200),
         ] {

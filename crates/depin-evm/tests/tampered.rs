@@ -339,3 +339,18 @@ async fn a_node_out_of_reach_is_told_from_a_refusal() {
     let error = client.sender(key(1)).send(to_nobody()).await.unwrap_err();
     assert!(matches!(&error, SendError::Refused { message, .. } if message == "rate limited"), "{error}");
 }
+
+#[tokio::test]
+async fn a_node_cannot_spend_the_account_on_fees() {
+    let chain = funded();
+    let client = Tamper::client(&chain, Options::local(), "eth_feeHistory", |_, mut history| {
+        let huge = json!("0x38d7ea4c68000");
+        for block in history["reward"].as_array_mut().unwrap() {
+            block[0] = huge.clone();
+        }
+        Ok(history)
+    });
+    let error = client.sender(key(1)).send(to_nobody()).await.unwrap_err();
+    assert!(matches!(error, SendError::Fees { .. }), "{error}");
+    assert_eq!(chain.reader().get_transaction_count(key(1).address()).await.unwrap(), 0);
+}

@@ -62,8 +62,9 @@ impl Drop for Served {
 
 /// Serves `chain` on 127.0.0.1 at `port`; 0 takes any free one. Needs a tokio runtime.
 ///
-/// It is for programs on this machine only. A request with an `Origin` that is not of this machine is refused, and so is one whose
-/// `Host` is not, so that no web page can reach it through a browser.
+/// It is for programs on this machine only, which may also move its time and take blocks back. A request whose `Origin` is neither
+/// of this machine nor a browser extension is refused, and so is one whose `Host` is not of this machine, so that no web page from
+/// elsewhere can reach it through a browser.
 ///
 /// # Errors
 /// [`ServeError::Bind`].
@@ -71,8 +72,10 @@ pub async fn serve(chain: EmbeddedChain, port: u16) -> Result<Served, ServeError
     let bind = |source| ServeError::Bind { port, source };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    let router =
-        Router::new().route("/", post(answer)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(chain);
+    let router = Router::new()
+        .route("/", post(answer).options(preflight))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(chain);
     let task = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the chain is no longer served");
@@ -82,28 +85,52 @@ pub async fn serve(chain: EmbeddedChain, port: u16) -> Result<Served, ServeError
 }
 
 async fn answer(State(chain): State<EmbeddedChain>, headers: HeaderMap, body: Bytes) -> HttpResponse {
-    if !local(&headers) {
-        return (StatusCode::FORBIDDEN, "only programs on this machine may ask\n").into_response();
-    }
+    let Some(allowed) = admit(&headers) else { return foreign() };
     let answered = tokio::task::spawn_blocking(move || respond(&chain, &body)).await;
     match answered {
-        Ok(Some(json)) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Ok(Some(json)) => (allowed, [(header::CONTENT_TYPE, "application/json")], json).into_response(),
         // Nothing but notifications: nothing to say.
-        Ok(None) => StatusCode::NO_CONTENT.into_response(),
+        Ok(None) => (allowed, StatusCode::NO_CONTENT).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-/// Whether a request comes from this machine and is meant for it: a browser names the page's origin, and the name it looked up.
-fn local(headers: &HeaderMap) -> bool {
+/// What a browser asks before it lets a page of this machine send a request.
+async fn preflight(headers: HeaderMap) -> HttpResponse {
+    let Some(allowed) = admit(&headers) else { return foreign() };
+    let terms = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
+    ];
+    (StatusCode::NO_CONTENT, allowed, terms).into_response()
+}
+
+fn foreign() -> HttpResponse {
+    (StatusCode::FORBIDDEN, "only programs on this machine may ask\n").into_response()
+}
+
+/// Whether a request comes from this machine and is meant for it: a browser names the page's origin, and the name it looked up. Gives
+/// the header that tells the browser so.
+fn admit(headers: &HeaderMap) -> Option<HeaderMap> {
     let is_local = |host: &str| {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         matches!(name, "localhost" | "127.0.0.1" | "[::1]")
     };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-    host.is_some_and(is_local)
-        && origin.is_none_or(|origin| origin.split_once("://").is_some_and(|(_, host)| is_local(host)))
+    if !host.is_some_and(is_local) {
+        return None;
+    }
+    let mut allowed = HeaderMap::new();
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let (scheme, host) = origin.to_str().ok()?.split_once("://")?;
+        let extension = matches!(scheme, "chrome-extension" | "moz-extension" | "safari-web-extension");
+        if !extension && !is_local(host) {
+            return None;
+        }
+        allowed.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        allowed.insert(header::VARY, header::ORIGIN.into());
+    }
+    Some(allowed)
 }
 
 fn respond(chain: &EmbeddedChain, body: &[u8]) -> Option<Vec<u8>> {
