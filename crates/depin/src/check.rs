@@ -1,7 +1,7 @@
 //! The checks on a report that need no memory of other reports: at the door they are advisory, in the fold they decide.
 
 use depin_core::{DeviceId, Digest, KeyId, Side, Timestamp};
-use depin_identity::{Envelope, EnvelopeError, Registry, Report, clock_skew};
+use depin_identity::{Envelope, EnvelopeError, Registry, Report, Sign1Error, clock_skew};
 
 use crate::{entry::Refusal, params::NetworkParams};
 
@@ -61,7 +61,12 @@ pub fn check_report(
 }
 
 fn malformed(error: &EnvelopeError) -> Refusal {
-    refusal(None, "malformed", error.to_string(), "an envelope signed by a registered key for this network")
+    let reason = match error {
+        EnvelopeError::Sign1(Sign1Error::TooLarge { .. }) => "too-large",
+        EnvelopeError::Sign1(Sign1Error::Signature(_)) => "wrong-signature",
+        _ => "malformed",
+    };
+    refusal(None, reason, error.to_string(), "an envelope signed by a registered key for this network")
 }
 
 /// A refusal on the device's side.
