@@ -39,7 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
                 "journal",
                 format!("{} is not there; is this a network's directory?", path.display()),
             ),
-            Some(Ok(journal)) => say(true, "journal", format!("{} entries", journal.len().await?)),
+            Some(Ok(journal)) => say(true, "journal", format!("{} entries", journal.size().await?)),
             Some(Err(JournalError::Busy { .. })) => {
                 say(
                     true,
