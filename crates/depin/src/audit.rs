@@ -387,7 +387,8 @@ pub fn audit_excerpt(excerpt: &CheckedExcerpt, catalogue: &Catalogue) -> Result<
     let CheckedExcerpt { header, device, .. } = excerpt;
     let network = Network::new(header.params.clone(), catalogue)?;
     check_checkpoint(&header.params, &header.checkpoint, header.journal_after)?;
-    let verdicts = judge_section(&network, header, device).map_err(AuditError::State)?;
+    let (record, verdicts) = judge_section(&network, header, device).map_err(AuditError::State)?;
+    differs("device.record", &device.record, &record)?;
     differs("device.verdicts", &device.verdicts, &verdicts)?;
     let sums = device.lines.iter().flat_map(|line| [line.revenue, line.emission]);
     let earned = Amount::sum(sums).map_err(|error| AuditError::State(error.to_string()))?;

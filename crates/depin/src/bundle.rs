@@ -151,7 +151,7 @@ pub struct DeviceSection {
     /// What was carried into the epoch.
     #[n(2)]
     pub before: DeviceState,
-    /// Its reports, refusals and new deals: reports by (key epoch, boot, sequence), then the others by position.
+    /// Its reports, refusals, new deals and changes of its record: reports by (key epoch, boot, sequence), then the others by position.
     #[n(3)]
     pub entries: Vec<Indexed>,
     /// What verifiers said, by service.

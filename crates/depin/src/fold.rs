@@ -144,8 +144,12 @@ impl Fold {
                 if let Some(last) = self.state.chain.filter(|last| place <= *last) {
                     return Err(format!("the event at {place} of the chain follows the one at {last}"));
                 }
-                self.chain(&located.event)?;
+                let device = self.chain(&located.event)?;
                 self.state.chain = Some(place);
+                if let Some(device) = device {
+                    self.others.entry(device).or_default().push(indexed);
+                    return Ok(());
+                }
             }
             Entry::Opened { epoch: opened, at } if *opened == epoch => {
                 if self.opened.replace(*at).is_some() {
@@ -198,27 +202,41 @@ impl Fold {
         }
     }
 
-    fn chain(&mut self, event: &ChainEvent) -> Result<(), String> {
+    /// Takes in an event; gives the device whose record it changed.
+    fn chain(&mut self, event: &ChainEvent) -> Result<Option<DeviceId>, String> {
         match event {
             ChainEvent::DeviceRegistered { .. }
             | ChainEvent::DeviceTransferred { .. }
             | ChainEvent::DeviceDeactivated { .. } => {
                 // The registrar is not trusted: what does not hold registers nobody, and stays in the ledger for all to see.
-                if let Err(error) = self.state.registry.apply(event) {
-                    tracing::warn!(%error, "a registry event does not hold");
+                match self.state.registry.apply(event) {
+                    Ok(()) => Ok(self.changed(event)),
+                    Err(error) => {
+                        tracing::warn!(%error, "a registry event does not hold");
+                        Ok(None)
+                    }
                 }
-                Ok(())
             }
             ChainEvent::CreditsPaid { .. } => {
-                self.state.credits.apply(event).map_err(|error| error.to_string())
+                self.state.credits.apply(event).map(|()| None).map_err(|error| error.to_string())
             }
             ChainEvent::EpochStarted { epoch, mint_cap, revenue_cap } => {
                 let caps = depin_rewards::Caps { mint: *mint_cap, revenue: *revenue_cap };
                 self.state.caps.insert(*epoch, caps);
-                Ok(())
+                Ok(None)
             }
             // Roots and claims follow from bundles; they decide nothing here.
-            _ => Ok(()),
+            _ => Ok(None),
+        }
+    }
+
+    fn changed(&self, event: &ChainEvent) -> Option<DeviceId> {
+        match event {
+            ChainEvent::DeviceRegistered { device, .. } => Some(*device),
+            ChainEvent::DeviceTransferred { device, .. } | ChainEvent::DeviceDeactivated { device } => {
+                self.state.registry.on_chain(device).map(|record| record.device)
+            }
+            _ => None,
         }
     }
 

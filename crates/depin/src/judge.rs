@@ -14,21 +14,16 @@ use crate::{
     state::{DealState, State},
 };
 
-/// Judges one device again from its section of a bundle: what its owner can check without the other devices.
+/// Judges one device again from its section of a bundle: what its owner can check without the other devices. Gives its record as well.
 pub(crate) fn judge_section(
     network: &Network,
     header: &Header,
     section: &DeviceSection,
-) -> Result<Vec<Verdict>, String> {
+) -> Result<(Option<DeviceRecord>, Vec<Verdict>), String> {
     let domain = Domain { chain_id: network.params().chain_id, contract: network.params().registry };
     let mut state = State::new(domain);
-    let registry = |active: bool| {
-        let record =
-            section.record.clone().map(|record| DeviceRecord { active: record.active || active, ..record });
-        Registry::from_records(domain, record.into_iter().collect()).map_err(|error| error.to_string())
-    };
-    // A device that was switched off at the end was not when it reported.
-    state.registry = registry(true)?;
+    let records = section.before.record.clone().into_iter().collect();
+    state.registry = Registry::from_records(domain, records).map_err(|error| error.to_string())?;
     state.devices.insert(section.device, section.before.clone());
     let mut fold = Fold::new(&state);
     let opens = Timestamp(header.schedule.opens);
@@ -42,8 +37,8 @@ pub(crate) fn judge_section(
     for indexed in entries {
         fold.apply(network, header.epoch, indexed)?;
     }
-    fold.state.registry = registry(false)?;
-    Ok(judge_device(network, header.epoch, network.params().schedule(opens), &fold, section.device).verdicts)
+    let judged = judge_device(network, header.epoch, network.params().schedule(opens), &fold, section.device);
+    Ok((fold.state.registry.device(&section.device).cloned(), judged.verdicts))
 }
 
 /// What verifiers said of one device.
