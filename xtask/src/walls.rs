@@ -97,10 +97,16 @@ const WALLS: &[Wall] = &[
         reason: "the shared vocabulary knows nobody who speaks it",
     },
     Wall {
-        of: &["depin-evm", "depin-identity", "depin-index", "depin-proof", "depin-rewards"],
+        of: &["depin-identity", "depin-index", "depin-proof", "depin-rewards"],
         with: Features::All,
         rule: Rule::OfOursOnly(&["depin-core"]),
         reason: "each is used alone; what two share is a type of depin-core, what joins them is glue in depin",
+    },
+    Wall {
+        of: &["depin-evm"],
+        with: Features::All,
+        rule: Rule::OfOursOnly(&["depin-core", "depin-identity", "depin-proof", "depin-rewards"]),
+        reason: "it implements the chain-side seams of the domain crates, and knows nothing above them",
     },
     Wall {
         of: &["depin"],

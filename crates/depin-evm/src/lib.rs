@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod account;
 pub mod anvil;
 mod beacon;
 mod client;
@@ -16,6 +17,11 @@ mod ledger;
 mod options;
 mod registry;
 
+pub use alloy::{
+    contract::Error as ContractError,
+    signers::{Error as SignerError, SignerSync, local::PrivateKeySigner},
+    transports::TransportError,
+};
 pub use beacon::{BLOCK_BEACON, BlockBeacon, BlockBeaconRule, Moments};
 pub use client::{Client, SendError, Sender};
 pub use connect::{ConnectError, Url, connect, http_client};

@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use alloy::signers::{SignerSync, local::PrivateKeySigner};
 use depin::api::{NetworkInfo, Phase, Status};
 use depin_core::{Address, Amount, Deal, DeviceId, Epoch, SignedDeal, Units, sha256};
-use depin_evm::{Client, ContractCallError, Deployment, credits};
+use depin_evm::{Client, ContractCallError, Deployment, PrivateKeySigner, SignerError, SignerSync, credits};
 use depin_proof::possession::{self, PieceSet, PieceSetError};
 use depin_rewards::deal_signing_hash;
 use serde::{Deserialize, Serialize};
@@ -55,7 +54,7 @@ pub enum CustomerError {
     Wallet(#[from] DeviceError),
     /// Its wallet does not sign.
     #[error("the wallet does not sign: {0}")]
-    Sign(#[from] alloy::signers::Error),
+    Sign(#[from] SignerError),
     /// Its files.
     #[error(transparent)]
     Files(#[from] StoreError),

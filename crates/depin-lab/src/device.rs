@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alloy::signers::{SignerSync, local::PrivateKeySigner};
 use depin_core::{Address, DeviceId, Digest, cbor, sha256};
+use depin_evm::{PrivateKeySigner, SignerError, SignerSync};
 use depin_identity::{Action, Binding, Domain, OwnerSignature, SignedBinding, SoftwareKey};
 use depin_proof::possession::PieceSet;
 
@@ -46,7 +46,7 @@ pub enum DeviceError {
     Random(getrandom::Error),
     /// A wallet that does not sign.
     #[error("the owner's wallet does not sign: {0}")]
-    Wallet(#[from] alloy::signers::Error),
+    Wallet(#[from] SignerError),
     /// No such device.
     #[error("{0} holds no device; make one with `depin device new --dir {0}`")]
     Missing(PathBuf),

@@ -13,7 +13,7 @@ use depin::{
     node::{bundle_path, catalogue, payout},
 };
 use depin_core::{B256, DeviceId, Digest, Epoch};
-use depin_evm::{EvmLedger, contracts::EpochStatus};
+use depin_evm::{EvmLedger, PrivateKeySigner, contracts::EpochStatus};
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
@@ -148,8 +148,7 @@ async fn compare_with_chain(
         credits: Default::default(),
         distributor: params.distributor,
     };
-    let ledger =
-        EvmLedger::new(client.sender(alloy::signers::local::PrivateKeySigner::random()), &deployment);
+    let ledger = EvmLedger::new(client.sender(PrivateKeySigner::random()), &deployment);
     let state = ledger.state(epoch).await?;
     let problem = if state.status == EpochStatus::Final {
         let found = ledger.contract().candidate(state.leading).call().await?;

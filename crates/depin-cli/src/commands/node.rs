@@ -109,7 +109,6 @@ fn moments(genesis: Timestamp, length: Millis) -> Result<Moments> {
 }
 
 async fn launch(arguments: &Arguments, operator: &Sender, key: &SoftwareKey) -> Result<NetworkInfo> {
-    use alloy::providers::Provider;
     let genesis = Clock::Wall.now().0.div_euclid(1000).saturating_add(60);
     let length = Millis(arguments.epoch_length.saturating_mul(1000));
     let launch = Launch {
@@ -124,7 +123,7 @@ async fn launch(arguments: &Arguments, operator: &Sender, key: &SoftwareKey) -> 
         bond: 1_000,
         beacon: block_beacon(moments(Timestamp(genesis.saturating_mul(1000)), length)?),
     };
-    let first_nonce = operator.client().provider().get_transaction_count(operator.address()).await?;
+    let first_nonce = operator.client().next_nonce(operator.address()).await?;
     let deployment = deploy(operator, &launch.deploy_config(first_nonce, operator.address())?).await?;
     let chain_id = operator.client().chain_id();
     let Deployment { token, registry, credits, distributor } = deployment;

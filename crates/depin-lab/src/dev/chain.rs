@@ -2,14 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use alloy::{
-    network::TransactionBuilder, primitives::U256, providers::Provider, rpc::types::TransactionRequest,
-    signers::local::PrivateKeySigner,
-};
+use alloy_primitives::U256;
 use depin::node::{Clock, Launch, launch::TOKEN};
 use depin_core::{Address, OutOfBounds};
 use depin_evm::{
-    Client, ConnectError, DeployError, Deployment, KeyError, Options, SendError, Sender, Url,
+    Client, ConnectError, DeployError, Deployment, KeyError, Options, PrivateKeySigner, SendError, Sender,
+    TransportError, Url,
     anvil::{Anvil, AnvilError, AnvilInstance},
     connect,
     contracts::NetworkToken,
@@ -230,22 +228,21 @@ impl DevChain {
     ) -> Result<Deployment, ChainError> {
         let operator = self.operator();
         let account = operator.address();
-        let asked = |error: alloy::transports::TransportError| ChainError::Ask(self.url(), error.to_string());
-        let provider = self.client.provider();
-        let found = provider.get_balance(account).await.map_err(asked)?;
+        let asked = |error: TransportError| ChainError::Ask(self.url(), error.to_string());
+        let found = self.client.coin_balance(account).await.map_err(asked)?;
         if found == U256::ZERO {
             return Err(ChainError::Funds { account, found, chain_id: self.chain_id() });
         }
-        let first_nonce = provider.get_transaction_count(account).await.map_err(asked)?;
+        let first_nonce = self.client.next_nonce(account).await.map_err(asked)?;
         let deployment = deploy(&operator, &launch.deploy_config(first_nonce, account)?).await?;
-        let token = NetworkToken::new(deployment.token, provider);
+        let token = NetworkToken::new(deployment.token, self.client.provider());
         for wallet in wallets {
             let allowance = U256::from(ALLOWANCE).saturating_mul(U256::from(TOKEN));
             operator.send(token.transfer(*wallet, allowance).into_transaction_request()).await?;
             if self.embedded.is_none() {
                 // A hundredth of an ether: a thousand payments on an L2.
                 let gas = U256::from(TOKEN).checked_div(U256::from(100_u64)).unwrap_or_default();
-                operator.send(TransactionRequest::default().with_to(*wallet).with_value(gas)).await?;
+                operator.send_coin(*wallet, gas).await?;
             }
         }
         Ok(deployment)

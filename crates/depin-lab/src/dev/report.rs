@@ -296,16 +296,16 @@ fn payments(bundles: &[Bundle]) -> impl Iterator<Item = (Epoch, Amount, Amount, 
 /// What exists is what existed, plus what was minted, less what was burned.
 async fn check_supply(world: &World, bundles: &[Bundle], problems: &mut Vec<String>) -> Result<(), DevError> {
     let token = NetworkToken::new(world.deployment.token, world.chain.client().provider());
-    let audit = |error: alloy::contract::Error| DevError::Audit(error.to_string());
+    let audit = |error: depin_evm::ContractError| DevError::Audit(error.to_string());
     let supply = token.totalSupply().call().await.map_err(audit)?;
     let contract = world.node.chain().ledger().contract();
     let carry = contract.carry().call().await.map_err(audit)?;
     let net = contract.mintedNet().call().await.map_err(audit)?;
     let burned: u128 = payments(bundles).map(|(_, _, burned, _)| burned.0).fold(0, u128::saturating_add);
-    let expected = alloy::primitives::U256::from(SUPPLY.saturating_mul(TOKEN))
+    let expected = alloy_primitives::U256::from(SUPPLY.saturating_mul(TOKEN))
         .saturating_add(net)
         .saturating_add(carry)
-        .saturating_sub(alloy::primitives::U256::from(burned));
+        .saturating_sub(alloy_primitives::U256::from(burned));
     if supply != expected {
         problems.push(format!("there are {supply} base units; minted and burned make {expected}"));
     }
