@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Inner, NodeError,
     core::{Core, Door, entry_bytes},
-    journal::Journal,
 };
 use crate::{api::ReportResult, entry::Entry};
 
@@ -153,7 +152,7 @@ async fn take_deal(inner: &Inner, core: &mut Core, deal: SignedDeal) -> Result<D
     })?;
     let id = deal.deal.id();
     inner
-        .write(core, vec![Entry::Deal { received: inner.now(), deal }])
+        .write(core, vec![Entry::Deal { received: inner.time(core), deal }])
         .await
         .map_err(|error| unavailable(&error))?;
     Ok(id)
@@ -166,7 +165,7 @@ async fn take_reports(inner: &Inner, core: &mut Core, batch: Vec<(Option<u32>, V
     if batch.is_empty() {
         return;
     }
-    let received = inner.now();
+    let received = inner.time(core);
     let mut entries = Vec::new();
     let mut outcomes = Vec::with_capacity(batch.len());
     for (member, envelopes, reply) in batch {
@@ -178,10 +177,11 @@ async fn take_reports(inner: &Inner, core: &mut Core, batch: Vec<(Option<u32>, V
                 Door::Known | Door::Refuse(None, _) => None,
             };
             if let Some(entry) = entry {
-                entries.push(entry_bytes(&entry));
-                // An entry made of what was just looked at fits.
-                if let Err(error) = core.take(&inner.network, entry) {
-                    tracing::error!(%error, "an entry does not fit the journal");
+                let bytes = entry_bytes(&entry);
+                match core.take(&inner.network, entry) {
+                    Ok(()) => entries.push(bytes),
+                    // What was just looked at fits; should it not, it gets no receipt.
+                    Err(error) => tracing::error!(%error, "an entry does not fit the journal"),
                 }
             }
             if let Door::Refuse(None, refusal) = &door {
@@ -191,16 +191,10 @@ async fn take_reports(inner: &Inner, core: &mut Core, batch: Vec<(Option<u32>, V
         }
         outcomes.push((member, outcome, reply));
     }
-    let durable = if entries.is_empty() { Ok(()) } else { inner.journal.append(entries).await };
-    if let Err(error) = &durable {
-        tracing::error!(%error, "the journal cannot be written; going back to what it holds");
-        if let Err(error) = inner.rebuild(core).await {
-            tracing::error!(%error, "the journal cannot be read");
-        }
-    }
+    let durable = inner.make_durable(core, entries).await;
     for (member, outcome, reply) in outcomes {
         let result = match &durable {
-            Err(error) => Err(unavailable(&NodeError::from_journal(error))),
+            Err(error) => Err(unavailable(error)),
             Ok(()) => {
                 Ok(outcome.into_iter().map(|(digest, door)| answer(inner, core, &digest, door)).collect())
             }

@@ -321,7 +321,8 @@ impl Node {
         inner.clock.reach(Timestamp(earliest)).await;
         inner.chain.ledger().start(epoch).await?;
         inner.follow(&mut core).await?;
-        inner.write(&mut core, vec![Entry::Opened { epoch, at: inner.now() }]).await
+        let at = inner.time(&core);
+        inner.write(&mut core, vec![Entry::Opened { epoch, at }]).await
     }
 
     /// Takes in what became final on the chain.
@@ -347,7 +348,8 @@ impl Node {
         let inner = &self.0;
         let mut core = inner.core.lock().await;
         let beacon = inner.beacons.beacon(core.epoch).await?.ok_or(NodeError::NoBeacon(core.epoch))?;
-        inner.write(&mut core, vec![Entry::Beacon { received: inner.now(), beacon }]).await
+        let received = inner.time(&core);
+        inner.write(&mut core, vec![Entry::Beacon { received, beacon }]).await
     }
 
     /// Cuts and closes the epoch, keeps its bundle, and posts its root.
@@ -359,7 +361,8 @@ impl Node {
         let mut core = inner.core.lock().await;
         inner.follow(&mut core).await?;
         let epoch = core.epoch;
-        inner.write(&mut core, vec![Entry::Cut { epoch, at: inner.now() }]).await?;
+        let at = inner.time(&core);
+        inner.write(&mut core, vec![Entry::Cut { epoch, at }]).await?;
         let bundle = inner.close(&mut core)?;
         inner.keep(&bundle)?;
         inner.index(&core, Some(&bundle)).await?;
@@ -424,18 +427,33 @@ impl Inner {
         Ok(core.close(&self.network, input)?)
     }
 
-    /// Writes entries: durable first, then believed.
+    /// The time to write down next: the clock's, but never before what was written last, should the clock have been set back.
+    fn time(&self, core: &Core) -> Timestamp {
+        self.now().max(core.fold.latest)
+    }
+
+    /// Writes entries: all of them, or none.
     async fn write(&self, core: &mut Core, entries: Vec<Entry>) -> Result<(), NodeError> {
-        // Tried on a copy first: what does not fit must not reach the journal.
-        let mut fold = core.fold.clone();
-        for entry in &entries {
-            fold.push(&self.network, core.epoch, crate::close::Slot::Entry(entry.clone()))?;
-        }
-        self.journal.append(entries.iter().map(entry_bytes).collect()).await?;
+        let bytes = entries.iter().map(entry_bytes).collect();
+        // Nobody sees what was taken before it is durable: the core is locked until then.
         for entry in entries {
-            core.take(&self.network, entry)?;
+            if let Err(error) = core.take(&self.network, entry) {
+                self.rebuild(core).await?;
+                return Err(error.into());
+            }
         }
-        Ok(())
+        self.make_durable(core, bytes).await
+    }
+
+    /// Makes entries durable that were taken; if that fails, goes back to what the journal holds.
+    async fn make_durable(&self, core: &mut Core, entries: Vec<Vec<u8>>) -> Result<(), NodeError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let Err(error) = self.journal.append(entries).await else { return Ok(()) };
+        tracing::error!(%error, "the journal cannot be written; going back to what it holds");
+        self.rebuild(core).await?;
+        Err(error.into())
     }
 
     /// Writes the events of blocks that became final since the last call.
