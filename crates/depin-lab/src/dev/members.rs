@@ -363,6 +363,8 @@ fn spawn(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(file)
+        // Not in the terminal's group: Ctrl-C is for the network, which ends them.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| MembersError::Start { program: program.to_owned(), error })?;
