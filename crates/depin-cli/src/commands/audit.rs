@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
 };
 
+use alloy::{providers::Provider, signers::local::PrivateKeySigner};
 use anyhow::{Context, Result, bail};
 use depin::{
     Bundle, NetworkParams, audit as recompute, audit_excerpt, audit_receipts,
@@ -43,7 +44,7 @@ struct Answer {
     root_on_chain: Option<Digest>,
     #[serde(rename = "match")]
     matches: bool,
-    withheld: u64,
+    withheld: Option<u64>,
     /// The first thing that differs.
     #[serde(skip)]
     problem: Option<String>,
@@ -75,7 +76,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
             Err(error) => answer.problem = Some(error.to_string()),
         }
     }
-    answer.matches = answer.problem.is_none() && answer.withheld == 0;
+    answer.matches = answer.problem.is_none() && answer.withheld.is_none_or(|withheld| withheld == 0);
     if arguments.json {
         println!("{}", serde_json::to_string(&answer)?);
     } else {
@@ -93,7 +94,7 @@ async fn audit_all(arguments: &Arguments, bundle: &Bundle, answer: &mut Answer) 
     answer.digest = Some(bundle.digest());
     answer.root = Some(bundle.result.root);
     match recompute(bundle, &catalogue()) {
-        Ok(audit) => answer.withheld = audit.withheld,
+        Ok(audit) => answer.withheld = Some(audit.withheld),
         Err(error) => answer.problem = Some(error.to_string()),
     }
     if let Some(folder) = &arguments.receipts {
@@ -121,7 +122,10 @@ async fn audit_one(arguments: &Arguments, excerpt: &CheckedExcerpt, answer: &mut
     answer.epoch = Some(excerpt.header.epoch);
     answer.digest = Some(excerpt.digest);
     answer.root = Some(excerpt.result.root);
-    answer.problem = audit_excerpt(excerpt, &catalogue()).err().map(|error| error.to_string());
+    match audit_excerpt(excerpt, &catalogue()) {
+        Ok(_) => answer.withheld = Some(0),
+        Err(error) => answer.problem = Some(error.to_string()),
+    }
     answer.section = Some(excerpt.device.clone());
     compare_with_chain(arguments, &excerpt.header.params, None, answer).await
 }
@@ -148,6 +152,14 @@ async fn compare_with_chain(
         credits: Default::default(),
         distributor: params.distributor,
     };
+    if client.provider().get_code_at(params.distributor).await?.is_empty() {
+        let problem = format!(
+            "the chain has no distributor at {}: this file is of another network",
+            params.distributor
+        );
+        answer.problem = answer.problem.take().or(Some(problem));
+        return Ok(());
+    }
     let ledger = EvmLedger::new(client.sender(PrivateKeySigner::random()), &deployment);
     let state = ledger.state(epoch).await?;
     let problem = if state.status == EpochStatus::Final {
@@ -213,8 +225,8 @@ fn print(answer: &Answer) {
     }
     match (answer.matches, answer.withheld) {
         (true, _) => println!("match"),
-        (false, 0) => println!("mismatch"),
-        (false, withheld) => println!("withheld: {withheld} entries cannot be seen"),
+        (false, None | Some(0)) => println!("mismatch"),
+        (false, Some(withheld)) => println!("withheld: {withheld} entries cannot be seen"),
     }
 }
 

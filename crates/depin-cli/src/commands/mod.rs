@@ -39,9 +39,33 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// The embedded chain of a network's directory, which must not be in use.
 pub(crate) fn embedded(state: &Path, chain_id: u64) -> Result<Client> {
-    let chain = EmbeddedChain::resume(&state.join("chain"), Clock::Wall)?;
+    let chain = EmbeddedChain::resume(&state.join("chain"), Clock::Wall).with_context(|| {
+        format!(
+            "if this network runs, set {RPC_VARIABLE} to the URL of its chain, which it shows when it starts"
+        )
+    })?;
     if chain.chain_id() != chain_id {
         bail!("{} holds chain {}, expected {chain_id}", state.display(), chain.chain_id());
     }
     Ok(chain.client())
+}
+
+/// Ends when the user or the system asks this program to stop.
+pub(crate) async fn stopped() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
