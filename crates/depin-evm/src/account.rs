@@ -16,6 +16,14 @@ impl Client {
         self.provider().get_balance(account).await
     }
 
+    /// Whether there is a contract at `address`.
+    ///
+    /// # Errors
+    /// [`TransportError`] when the chain cannot be reached.
+    pub async fn has_code(&self, address: Address) -> Result<bool, TransportError> {
+        Ok(!self.provider().get_code_at(address).await?.is_empty())
+    }
+
     /// The number of the next transaction of `account`.
     ///
     /// # Errors

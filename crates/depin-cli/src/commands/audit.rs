@@ -5,7 +5,6 @@ use std::{
     process::ExitCode,
 };
 
-use alloy::{providers::Provider, signers::local::PrivateKeySigner};
 use anyhow::{Context, Result, bail};
 use depin::{
     Bundle, NetworkParams, audit as recompute, audit_excerpt, audit_receipts,
@@ -152,7 +151,7 @@ async fn compare_with_chain(
         credits: Default::default(),
         distributor: params.distributor,
     };
-    if client.provider().get_code_at(params.distributor).await?.is_empty() {
+    if !client.has_code(params.distributor).await? {
         let problem = format!(
             "the chain has no distributor at {}: this file is of another network",
             params.distributor

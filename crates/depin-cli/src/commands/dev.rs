@@ -8,7 +8,7 @@ use depin::api::Phase;
 use depin_core::Amount;
 use depin_lab::{
     attack::Attack,
-    dev::{ChainChoice, DevConfig, Operator, Progress, Report, run as run_dev},
+    dev::{ChainChoice, DevConfig, DevError, Operator, Progress, Report, run as run_dev},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -93,14 +93,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         program: std::env::current_exe().context("this program cannot find itself")?,
     };
     let watcher = Watcher::new(config.epochs);
-    let stop = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let report = run_dev(config, |progress| watcher.see(&progress), stop).await;
+    let report = run_dev(config, |progress| watcher.see(&progress), super::stopped()).await;
     watcher.bar.finish_and_clear();
-    let report = report?;
+    let report = match report {
+        Err(DevError::Stopped) => {
+            eprintln!("stopped; run it again with the same --state and it goes on");
+            return Ok(ExitCode::SUCCESS);
+        }
+        other => other?,
+    };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {

@@ -93,12 +93,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     eprintln!("node   http://{}", listener.local_addr()?);
     let router = node.router();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    node.run(async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
-    .await?;
+    node.run(super::stopped()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
