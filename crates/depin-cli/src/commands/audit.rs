@@ -13,7 +13,7 @@ use depin::{
     node::{bundle_path, catalogue, payout},
 };
 use depin_core::{B256, DeviceId, Digest, Epoch};
-use depin_evm::{EvmLedger, PrivateKeySigner, contracts::EpochStatus};
+use depin_evm::{ContractCallError, ContractError, EvmLedger, PrivateKeySigner, contracts::EpochStatus};
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
@@ -151,16 +151,18 @@ async fn compare_with_chain(
         credits: Default::default(),
         distributor: params.distributor,
     };
-    if !client.has_code(params.distributor).await? {
-        let problem = format!(
-            "the chain has no distributor at {}: this file is of another network",
-            params.distributor
-        );
-        answer.problem = answer.problem.take().or(Some(problem));
-        return Ok(());
-    }
     let ledger = EvmLedger::new(client.sender(PrivateKeySigner::random()), &deployment);
-    let state = ledger.state(epoch).await?;
+    let state = match ledger.state(epoch).await {
+        Err(ContractCallError::Read(error)) if matches!(*error, ContractError::ZeroData(..)) => {
+            let problem = format!(
+                "the chain has no distributor at {}: this file is of another network",
+                params.distributor
+            );
+            answer.problem = answer.problem.take().or(Some(problem));
+            return Ok(());
+        }
+        other => other?,
+    };
     let problem = if state.status == EpochStatus::Final {
         let found = ledger.contract().candidate(state.leading).call().await?;
         let (root, digest) = (Digest(found.root.0), Digest(found.bundleDigest.0));
