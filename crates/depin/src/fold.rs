@@ -20,6 +20,9 @@ use crate::{
 /// Most reports of one device that a node takes in one epoch.
 #[cfg(feature = "node")]
 const MAX_REPORTS: usize = 4096;
+/// Most refusals of one device that a node writes down in one epoch; the rest is counted.
+#[cfg(feature = "node")]
+const MAX_REFUSALS: usize = 256;
 
 /// A report that the fold counted.
 #[derive(Clone, Debug)]
@@ -140,7 +143,7 @@ impl Fold {
             }
             Entry::Chain { located } => {
                 // Each event counts once: a payment that is written twice would be spent twice.
-                let place = Place { block: located.block, log_index: located.log_index };
+                let place = Place::of(located);
                 if let Some(last) = self.state.chain.filter(|last| place <= *last) {
                     return Err(format!("the event at {place} of the chain follows the one at {last}"));
                 }
@@ -336,6 +339,14 @@ impl Fold {
                 refused("replayed", error.to_string(), "each boot and sequence once; raise the sequence")
             }
         }
+    }
+
+    /// Whether one more refusal of `device` is worth an entry: nobody may fill the journal with them.
+    #[cfg(feature = "node")]
+    pub(crate) fn keeps_refusal(&self, device: &DeviceId) -> bool {
+        let others = self.others.get(device).map_or(&[][..], Vec::as_slice);
+        let refused = others.iter().filter(|indexed| matches!(indexed.entry, Entry::Refused { .. }));
+        refused.count() < MAX_REFUSALS
     }
 
     /// Whether the very same statement was counted in this epoch.

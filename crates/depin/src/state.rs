@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use depin_core::{Amount, DeviceId, Digest, Epoch, KeyId, SignedDeal, Text, cbor};
+use depin_core::{Amount, DeviceId, Digest, Epoch, KeyId, Located, SignedDeal, Text, cbor};
 use depin_identity::{DeviceRecord, Domain, Fresh, Registry, ReplayError, ReplayMarks};
 use depin_rewards::{Caps, Credits, Period};
 use minicbor::{Decode, Encode};
@@ -117,6 +117,13 @@ pub struct Totals {
     /// Minted for work that was accepted.
     #[n(2)]
     pub minted: Amount,
+}
+
+impl Place {
+    /// Where `located` is.
+    pub const fn of(located: &Located) -> Self {
+        Self { block: located.block, log_index: located.log_index }
+    }
 }
 
 impl std::fmt::Display for Place {

@@ -1,5 +1,5 @@
 //! What an audit believes, and what it names.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // tests fail by panicking
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests fail by panicking
 
 mod common;
 
@@ -53,6 +53,8 @@ fn refusal(bundle: &Bundle, change: impl FnOnce(&mut Bundle)) -> String {
         Err(error) => error.to_string(),
     }
 }
+
+type Change = fn(&mut Bundle);
 
 fn names(error: &str, path: &str) {
     assert!(error.starts_with(path), "{error:?} does not name {path}");
@@ -191,8 +193,8 @@ fn forged_sums_are_named() {
         &refusal(&bundle, |forged| forged.devices[at].lines[0].account = wallet("thief").address()),
         &format!("devices[{at}].lines[0].account"),
     );
-    for (change, path) in [
-        ((|forged: &mut Bundle| forged.result.pool.0 += 1) as fn(&mut Bundle), "result.pool"),
+    let changes: [(Change, &str); 12] = [
+        (|forged| forged.result.pool.0 += 1, "result.pool"),
         (|forged| forged.result.paid.0 += 1, "result.paid"),
         (|forged| forged.result.dust.0 += 1, "result.dust"),
         (|forged| forged.result.burned.0 += 1, "result.burned"),
@@ -204,7 +206,8 @@ fn forged_sums_are_named() {
         (|forged| forged.header.state_after.0[0] ^= 1, "header.state_after"),
         (|forged| forged.header.schedule.answer_until += 1, "header.schedule.answer_until"),
         (|forged| forged.header.beacon = None, "header.beacon"),
-    ] {
+    ];
+    for (change, path) in changes {
         names(&refusal(&bundle, change), path);
     }
 }

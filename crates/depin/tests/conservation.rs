@@ -1,5 +1,5 @@
 //! Random networks: nothing is paid that nobody paid for, and every bundle audits.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // tests fail by panicking
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests fail by panicking
 
 mod common;
 

@@ -37,6 +37,8 @@ pub(super) struct Core {
     pub(super) seen: BTreeMap<DeviceId, (u64, Timestamp)>,
     /// The next block whose events are not in the journal.
     pub(super) next_block: u64,
+    /// More was taken here than the journal holds: a write failed.
+    pub(super) ahead: bool,
 }
 
 /// What becomes of a report at the door.
@@ -46,7 +48,7 @@ pub(super) enum Door {
     Accept(Entry),
     /// Was acknowledged before: the same receipt again, and no trace.
     Known,
-    /// Is refused; under a registered key the refusal goes into the journal.
+    /// Is refused; under a registered key the refusal goes into the journal, unless there are too many.
     Refuse(Option<Entry>, Refusal),
 }
 
@@ -63,6 +65,7 @@ impl Core {
             accepted: HashMap::new(),
             seen: BTreeMap::new(),
             next_block: 0,
+            ahead: false,
         }
     }
 
@@ -78,7 +81,8 @@ impl Core {
             Ok(()) => Door::Accept(Entry::Report { received, envelope: envelope.to_vec() }),
             Err(refusal) => {
                 let entry = Entry::Refused { received, report: digest, refusal: refusal.clone() };
-                Door::Refuse(refusal.device.map(|_| entry), refusal)
+                let kept = refusal.device.filter(|device| self.fold.keeps_refusal(device));
+                Door::Refuse(kept.map(|_| entry), refusal)
             }
         }
     }

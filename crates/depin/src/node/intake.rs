@@ -1,13 +1,19 @@
 //! The door: reports, registrations and deals, taken in batches that are durable before anybody gets an answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use depin_core::{DeviceId, Digest, SignedDeal, Text, sha256};
 use depin_identity::{DeviceRegistry, Envelope, SignedBinding};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::{
-    Inner, NodeError,
+    Gate, Inner, NodeError,
     core::{Core, Door, entry_bytes},
 };
 use crate::{api::ReportResult, entry::Entry};
@@ -59,45 +65,62 @@ impl Item {
     }
 }
 
-/// Takes requests until the node ends.
-pub(super) async fn run(inner: Arc<Inner>, mut queue: mpsc::Receiver<Work>) {
+/// Takes requests until nobody can send any.
+pub(super) async fn run(node: Weak<Inner>, gate: Arc<Gate>, mut queue: mpsc::Receiver<Work>) {
     let mut waiting = Vec::new();
+    // When the first request that waits has waited long enough.
+    let mut window = Instant::now();
     loop {
         // Registered before looking, so that no change in between is missed.
-        let changed = inner.gate.changed();
-        if is_due(&inner, &waiting) {
+        let changed = gate.changed();
+        if is_due(&gate, &waiting) {
             // Whoever is known to have sent something has put it into the queue by now.
             while let Ok(work) = queue.try_recv() {
                 waiting.push(work);
             }
-            handle(&inner, std::mem::take(&mut waiting)).await;
+            if !take(&node, &mut waiting).await {
+                return;
+            }
             continue;
         }
-        let window = tokio::time::sleep(WINDOW);
         tokio::select! {
             work = queue.recv() => match work {
-                Some(work) => waiting.push(work),
+                Some(work) => {
+                    if waiting.is_empty() {
+                        window = Instant::now().checked_add(WINDOW).unwrap_or(window);
+                    }
+                    waiting.push(work);
+                }
                 None => return,
             },
             () = changed => {}
-            () = window, if !waiting.is_empty() && !inner.gate.has_members() => {
+            () = tokio::time::sleep_until(window), if !waiting.is_empty() && !gate.has_members() => {
                 while waiting.len() < BATCH && let Ok(work) = queue.try_recv() {
                     waiting.push(work);
                 }
-                handle(&inner, std::mem::take(&mut waiting)).await;
+                if !take(&node, &mut waiting).await {
+                    return;
+                }
             }
         }
     }
 }
 
+/// Handles what waits; false when the node is gone.
+async fn take(node: &Weak<Inner>, waiting: &mut Vec<Work>) -> bool {
+    // Held no longer than it takes, so that a node ends with its last user.
+    let Some(inner) = node.upgrade() else { return false };
+    handle(&inner, std::mem::take(waiting)).await;
+    true
+}
+
 /// With members, a batch waits until nobody can add to it; a stranger's request waits for nobody.
-fn is_due(inner: &Inner, waiting: &[Work]) -> bool {
+fn is_due(gate: &Gate, waiting: &[Work]) -> bool {
     if waiting.is_empty() {
         return false;
     }
-    let strangers =
-        waiting.iter().all(|work| !work.member.is_some_and(|member| inner.gate.is_member(member)));
-    waiting.len() >= BATCH || inner.gate.has_members() && (strangers || inner.gate.is_settled())
+    let strangers = waiting.iter().all(|work| !work.member.is_some_and(|member| gate.is_member(member)));
+    waiting.len() >= BATCH || gate.has_members() && (strangers || gate.is_settled())
 }
 
 async fn handle(inner: &Inner, mut batch: Vec<Work>) {
@@ -163,6 +186,12 @@ type ReportsReply = oneshot::Sender<Result<Vec<ReportResult>, Refused>>;
 /// Takes reports: one write and one sync for all of them, and only then the receipts.
 async fn take_reports(inner: &Inner, core: &mut Core, batch: Vec<(Option<u32>, Vec<Vec<u8>>, ReportsReply)>) {
     if batch.is_empty() {
+        return;
+    }
+    if let Err(error) = inner.mend(core).await {
+        for (member, _, reply) in batch {
+            finish(inner, member, reply, Err(unavailable(&error)));
+        }
         return;
     }
     let received = inner.time(core);

@@ -49,7 +49,7 @@ use crate::{
     close::{CloseError, EpochInput},
     entry::Entry,
     network::Network,
-    state::State,
+    state::{Place, State},
 };
 
 /// What a node is made of.
@@ -97,12 +97,12 @@ pub(crate) struct Inner {
     beacons: Arc<dyn BeaconSource>,
     clock: Clock,
     tamper: Option<Tamper>,
-    gate: Gate,
+    gate: Arc<Gate>,
     core: Mutex<Core>,
-    journal: FileJournal,
+    journal: Arc<dyn Journal>,
     store: Arc<SqliteStore>,
     intake: mpsc::Sender<intake::Work>,
-    /// Refusals of reports that no registered key signed, by reason: counted, not kept.
+    /// Refusals by reason that are counted, not kept.
     strangers: StdMutex<BTreeMap<Text, u64>>,
 }
 
@@ -202,25 +202,36 @@ impl NodeError {
 }
 
 impl Node {
-    /// Opens the node's directory, folds its journal and starts to take requests, which come in through [`Node::router`].
+    /// Opens the node's directory, folds its journal and starts to take requests, which come in through [`Node::router`]. It stops when the
+    /// last clone and the last router are gone.
     ///
     /// # Errors
     /// [`NodeError`].
     pub async fn open(parts: NodeParts) -> Result<Self, NodeError> {
+        std::fs::create_dir_all(&parts.dir)
+            .map_err(|error| NodeError::Io { path: parts.dir.clone(), error })?;
+        let journal = FileJournal::open(&parts.dir.join("journal"))?;
+        Self::open_on(parts, Arc::new(journal)).await
+    }
+
+    /// The same with another journal than the file in the node's directory.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn open_on(parts: NodeParts, journal: Arc<dyn Journal>) -> Result<Self, NodeError> {
         let NodeParts { dir, network, info, key, chain, beacons, clock, tamper } = parts;
         let bundles = dir.join("bundles");
         std::fs::create_dir_all(&bundles).map_err(|error| NodeError::Io { path: bundles, error })?;
-        let journal = FileJournal::open(&dir.join("journal"))?;
         let store = Arc::new(SqliteStore::open(dir.join("index.sqlite"), network.params().network())?);
         let domain = Domain { chain_id: network.params().chain_id, contract: network.params().registry };
-        let gate = Gate::new(Status {
+        let gate = Arc::new(Gate::new(Status {
             number: 0,
             phase: Phase::Starting,
             epoch: Epoch(0),
             now: clock.now().0,
             schedule: None,
             beacon: None,
-        });
+        }));
         let (intake, queue) = mpsc::channel(intake::QUEUE);
         let inner = Arc::new(Inner {
             core: Mutex::new(Core::new(State::new(domain))),
@@ -240,10 +251,10 @@ impl Node {
         });
         {
             let mut core = inner.core.lock().await;
-            inner.rebuild(&mut core).await?;
+            *core = inner.fold_journal(true).await?;
             inner.clock.reach(inner.now().max(core.fold.latest)).await;
         }
-        tokio::spawn(intake::run(Arc::clone(&inner), queue));
+        tokio::spawn(intake::run(Arc::downgrade(&inner), Arc::clone(&inner.gate), queue));
         Ok(Self(inner))
     }
 
@@ -277,7 +288,8 @@ impl Node {
         http::router(Arc::clone(&self.0))
     }
 
-    /// Refused reports that no registered key signed, by reason, since the node started.
+    /// Refused reports that are not in the journal, by reason, since the node started: those that no registered key signed, and those beyond
+    /// what one device may leave there.
     pub fn strangers(&self) -> BTreeMap<Text, u64> {
         self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -396,14 +408,14 @@ impl Inner {
         *count = count.saturating_add(1);
     }
 
-    /// Folds the journal from its beginning.
-    async fn rebuild(&self, core: &mut Core) -> Result<(), NodeError> {
+    /// Folds the journal from its beginning, and tells the index about closed epochs if asked to.
+    async fn fold_journal(&self, index: bool) -> Result<Core, NodeError> {
         let params = self.network.params();
         let domain = Domain { chain_id: params.chain_id, contract: params.registry };
         let mut fresh = Core::new(State::new(domain));
-        for (index, bytes) in (0..).zip(self.journal.read(0).await?) {
+        for (position, bytes) in (0..).zip(self.journal.read(0).await?) {
             let entry: Entry = depin_core::cbor::from_slice(&bytes)
-                .map_err(|error| NodeError::Entry { index, reason: error.to_string() })?;
+                .map_err(|error| NodeError::Entry { index: position, reason: error.to_string() })?;
             let cut = matches!(entry, Entry::Cut { .. });
             fresh.take(&self.network, entry)?;
             if cut {
@@ -411,10 +423,19 @@ impl Inner {
                 if !bundle_path(&self.dir, bundle.header.epoch).exists() {
                     self.keep(&bundle)?;
                 }
-                self.index(&fresh, Some(&bundle)).await?;
+                if index {
+                    self.index(&fresh, Some(&bundle)).await?;
+                }
             }
         }
-        *core = fresh;
+        Ok(fresh)
+    }
+
+    /// Goes back to what the journal holds, if more was believed than could be written.
+    async fn mend(&self, core: &mut Core) -> Result<(), NodeError> {
+        if core.ahead {
+            *core = self.fold_journal(false).await?;
+        }
         Ok(())
     }
 
@@ -434,11 +455,13 @@ impl Inner {
 
     /// Writes entries: all of them, or none.
     async fn write(&self, core: &mut Core, entries: Vec<Entry>) -> Result<(), NodeError> {
+        self.mend(core).await?;
         let bytes = entries.iter().map(entry_bytes).collect();
         // Nobody sees what was taken before it is durable: the core is locked until then.
         for entry in entries {
             if let Err(error) = core.take(&self.network, entry) {
-                self.rebuild(core).await?;
+                core.ahead = true;
+                self.mend(core).await?;
                 return Err(error.into());
             }
         }
@@ -452,7 +475,11 @@ impl Inner {
         }
         let Err(error) = self.journal.append(entries).await else { return Ok(()) };
         tracing::error!(%error, "the journal cannot be written; going back to what it holds");
-        self.rebuild(core).await?;
+        core.ahead = true;
+        // Should the journal not be readable either, nothing is believed before it is.
+        if let Err(error) = self.mend(core).await {
+            tracing::error!(%error, "the journal cannot be read");
+        }
         Err(error.into())
     }
 
@@ -463,7 +490,10 @@ impl Inner {
         if last.number < core.next_block {
             return Ok(());
         }
-        let located = events(client, self.chain.deployment(), core.next_block, last.number).await?;
+        let mut located = events(client, self.chain.deployment(), core.next_block, last.number).await?;
+        // A write that was torn may have left the first events of a block.
+        let known = core.fold.state.chain;
+        located.retain(|located| known.is_none_or(|known| Place::of(located) > known));
         if located.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! A small network in memory: keys from seeds, signatures by real wallets, possession proofs over real bytes, and a journal to close epochs from.
 #![allow(dead_code, unreachable_pub)] // shared by several tests, each of which uses a part
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // tests fail by panicking
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests fail by panicking
 
 use std::collections::BTreeMap;
 
@@ -42,8 +42,9 @@ pub fn wallet(name: &str) -> PrivateKeySigner {
     PrivateKeySigner::from_bytes(&sha256(&[b"wallet", name.as_bytes()]).0.into()).unwrap()
 }
 
+/// Where the registry is when the wallet `operator` deploys.
 pub fn registry_address() -> Address {
-    Address::repeat_byte(0x11)
+    wallet("operator").address().create(1)
 }
 
 pub fn bps(value: u16) -> Bps {
@@ -303,20 +304,12 @@ impl World {
     }
 
     pub fn challenge_over(&self, device: &Device, set: &PieceSet) -> Challenge {
-        let wanted: Vec<PieceSet> = self
-            .deals
-            .iter()
-            .filter(|signed| signed.deal.device == device.id() && signed.deal.covers(self.epoch))
-            .filter_map(|signed| cbor::from_slice(&signed.subject).ok())
-            .collect();
-        let network = self.network.params().network();
-        let value = beacons().at(self.epoch).value;
-        Challenge::new(&possession_params(), network, device.id(), self.epoch, &value, set, &wanted)
+        challenge(device, set, self.epoch, &self.deals)
     }
 
     /// The right answer of `device`.
     pub fn proof(&self, device: &Device) -> Answer {
-        possession::prove(&self.challenge(device), |piece| Ok(&device.kept[piece][..])).unwrap()
+        prove(device, &self.challenge(device))
     }
 
     pub fn answer(&mut self, device: &mut Device) -> u64 {
@@ -377,6 +370,21 @@ impl World {
     pub fn receipt(&self, index: u64) -> Receipt {
         receipt_of(&self.state.frontier, &self.slots, self.epoch, index)
     }
+}
+
+/// What `device` is asked in `epoch` when it keeps `set` and `deals` are all there are.
+pub fn challenge(device: &Device, set: &PieceSet, epoch: Epoch, deals: &[SignedDeal]) -> Challenge {
+    let wanted: Vec<PieceSet> = deals
+        .iter()
+        .filter(|signed| signed.deal.device == device.id() && signed.deal.covers(epoch))
+        .filter_map(|signed| cbor::from_slice(&signed.subject).ok())
+        .collect();
+    let value = beacons().at(epoch).value;
+    Challenge::new(&possession_params(), params().network(), device.id(), epoch, &value, set, &wanted)
+}
+
+pub fn prove(device: &Device, challenge: &Challenge) -> Answer {
+    possession::prove(challenge, |piece| Ok(&device.kept[piece][..])).unwrap()
 }
 
 pub fn head_of(before: &Frontier, slots: &[Slot]) -> Head {
