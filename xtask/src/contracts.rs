@@ -1,7 +1,7 @@
 //! The Foundry project in `contracts/`. Its tools are npm packages in its own `node_modules`, and what a build, a test
 //! and a check mean is written in its `package.json`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::process::{Context, exists};
 use crate::runner::Report;
@@ -11,17 +11,19 @@ pub fn programs(context: &Context) -> PathBuf {
     context.contracts().join("node_modules/.bin")
 }
 
-/// Installs the packages of the lock file, unless what is there is already of it.
+/// Installs the packages of each lock file, unless what is there is already of it.
 pub fn install(context: &Context) -> Report {
     if !exists("npm") {
-        return Report::skipped("no npm, so the contracts are neither built nor tested");
+        return Report::skipped("no npm, so the contracts are neither built nor tested, nor are the clients");
     }
-    if !context.ci && is_installed(context) {
-        println!("contracts/node_modules is newer than its lock file");
-        return without_forge(context).unwrap_or_default();
+    let mut report = Report::default();
+    for folder in [context.contracts(), context.root.join("clients/ethers")] {
+        if !context.ci && is_installed(&folder) {
+            println!("{} is newer than its lock file", folder.join("node_modules").display());
+            continue;
+        }
+        report.check(context.run_in(&folder, "npm").args("ci --ignore-scripts --no-audit --no-fund").show());
     }
-    let report =
-        Report::of(context.in_contracts("npm").args("ci --ignore-scripts --no-audit --no-fund").show());
     if report.failures.is_empty() { without_forge(context).unwrap_or(report) } else { report }
 }
 
@@ -59,8 +61,8 @@ fn without_forge(context: &Context) -> Option<Report> {
 }
 
 /// npm writes a lock file of its own into `node_modules` when it is done.
-fn is_installed(context: &Context) -> bool {
+fn is_installed(folder: &Path) -> bool {
     let changed = |path: PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
-    let installed = changed(context.contracts().join("node_modules/.package-lock.json"));
-    installed.is_some() && installed >= changed(context.contracts().join("package-lock.json"))
+    let installed = changed(folder.join("node_modules/.package-lock.json"));
+    installed.is_some() && installed >= changed(folder.join("package-lock.json"))
 }

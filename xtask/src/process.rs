@@ -54,7 +54,12 @@ impl Context {
 
     /// A program in `contracts/`.
     pub fn in_contracts(&self, program: &str) -> Run {
-        Run::new(program, &self.contracts())
+        self.run_in(&self.contracts(), program)
+    }
+
+    /// A program in a folder of its own.
+    pub fn run_in(&self, folder: &Path, program: &str) -> Run {
+        Run::new(program, folder)
     }
 }
 

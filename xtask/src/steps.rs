@@ -15,7 +15,11 @@ pub const STEPS: &[Step] = &[
     Step { name: "fmt", about: "formatting", run: fmt },
     Step { name: "walls", about: "which crate may depend on which", run: dependency_walls },
     Step { name: "vectors", about: "known answers made by others are at hand", run: vectors },
-    Step { name: "npm", about: "packages of contracts/, with forge and anvil", run: contracts::install },
+    Step {
+        name: "npm",
+        about: "packages of contracts/, with forge and anvil, and of clients/",
+        run: contracts::install,
+    },
     Step { name: "clippy", about: "lints, warnings denied", run: clippy },
     Step { name: "tests", about: "unit and integration tests with all features", run: tests },
     Step { name: "doctests", about: "examples in the documentation", run: doctests },

@@ -18,8 +18,12 @@ struct Program {
 const PROGRAMS: &[Program] = &[
     Program { name: "cc", package: "gcc libc6-dev", purpose: "crates that build C" },
     Program { name: "git", package: "git", purpose: "tests that read the files of this repository" },
-    Program { name: "node", package: "nodejs", purpose: "the Solidity compiler and scripts of contracts/" },
-    Program { name: "npm", package: "npm", purpose: "the packages of contracts/" },
+    Program {
+        name: "node",
+        package: "nodejs",
+        purpose: "the Solidity compiler, scripts of contracts/ and clients/",
+    },
+    Program { name: "npm", package: "npm", purpose: "the packages of contracts/ and clients/" },
 ];
 
 const CARGO_DENY: &str = "0.20.2";

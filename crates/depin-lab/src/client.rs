@@ -25,6 +25,12 @@ struct ClaimPage {
     next: Option<String>,
 }
 
+/// What became of claims.
+#[derive(Deserialize)]
+struct Relayed {
+    claimed: Vec<ClaimRequest>,
+}
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -124,13 +130,13 @@ impl NodeClient {
         }
     }
 
-    /// Has claims relayed.
+    /// Has claims relayed; returns those that were not taken before.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn relay(&self, claims: &[ClaimRequest]) -> Result<(), ClientError> {
-        let _: serde_json::Value = self.send(self.post(paths::RELAY).json(claims)).await?;
-        Ok(())
+    pub async fn relay(&self, claims: &[ClaimRequest]) -> Result<Vec<ClaimRequest>, ClientError> {
+        let relayed: Relayed = self.send(self.post(paths::RELAY).json(claims)).await?;
+        Ok(relayed.claimed)
     }
 
     /// What `device` is wanted for.

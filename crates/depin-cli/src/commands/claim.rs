@@ -28,13 +28,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let requests: Vec<ClaimRequest> = open
         .map(|claim| ClaimRequest { epoch: claim.epoch, account, amount: claim.amount, proof: claim.proof })
         .collect();
-    let Ok(amount) = Amount::sum(requests.iter().map(|claim| claim.amount)) else {
+    let mut taken = Vec::new();
+    for some in requests.chunks(100) {
+        taken.extend(client.relay(some).await?);
+    }
+    let Ok(amount) = Amount::sum(taken.iter().map(|claim| claim.amount)) else {
         bail!("the claims exceed 2^128")
     };
-    for some in requests.chunks(100) {
-        client.relay(some).await?;
-    }
-    let epochs: Vec<u64> = requests.iter().map(|claim| claim.epoch.0).collect();
+    let epochs: Vec<u64> = taken.iter().map(|claim| claim.epoch.0).collect();
     if arguments.json {
         println!("{}", serde_json::json!({ "owner": arguments.owner, "claimed": amount, "epochs": epochs }));
     } else if epochs.is_empty() {

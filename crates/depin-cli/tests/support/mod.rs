@@ -229,3 +229,24 @@ pub fn skip(test: &str, why: &str) {
     assert!(std::env::var("CI").is_err(), "{test}: {why}");
     eprintln!("skipped {test}: {why}");
 }
+
+/// A script of the workspace's folder `folder`, with the packages of its lock file installed.
+///
+/// # Errors
+/// What is missing.
+pub async fn script(folder: &str, name: &str) -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
+    let time = |path: PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let installed = time(folder.join("node_modules/.package-lock.json"));
+    if installed.is_none() || installed < time(folder.join("package-lock.json")) {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
+        let output = npm.stdin(Stdio::null()).output().await.map_err(|error| format!("npm: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("npm ci: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+    }
+    let node = Command::new("node").arg("--version").stdin(Stdio::null()).output().await;
+    node.map_err(|error| format!("node: {error}"))?;
+    Ok(folder.join(name))
+}

@@ -224,15 +224,20 @@ async fn relay(State(inner): State<Arc<Inner>>, body: Bytes) -> Result<Json<serd
         return Err(Failure::bad(format!("{} claims", claims.len()), "send at most 100 at once"));
     }
     use depin_rewards::PayoutLedger;
-    inner.chain.ledger().claim(&claims).await.map_err(|error| {
-        Failure::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "claim",
-            error.to_string(),
-            "read the claims again, then retry",
-        )
-    })?;
-    Ok(Json(json!({ "claimed": claims.len() })))
+    let refused = |error: depin_rewards::LedgerError| {
+        let next = "read the claims again, then retry";
+        Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "claim", error.to_string(), next)
+    };
+    // What was taken before is left out: one such claim would fail all the others, and asking twice is no mistake.
+    let ledger = inner.chain.ledger();
+    let mut open = Vec::with_capacity(claims.len());
+    for claim in claims {
+        if !ledger.claimed(claim.epoch, claim.account).await.map_err(refused)? {
+            open.push(claim);
+        }
+    }
+    ledger.claim(&open).await.map_err(refused)?;
+    Ok(Json(json!({ "claimed": open })))
 }
 
 async fn bundle(State(inner): State<Arc<Inner>>, Path(epoch): Path<u64>) -> Result<Response, Failure> {
