@@ -29,10 +29,8 @@ pub fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 fn root(wanted: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("DEPIN_VECTORS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("DEPIN_VECTORS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors"), PathBuf::from);
     if root.is_dir() {
         return Some(root);
     }
