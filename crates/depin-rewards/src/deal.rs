@@ -2,13 +2,17 @@
 
 use alloy_primitives::{Address, B256, Signature, SignatureError};
 use alloy_sol_types::{SolStruct, eip712_domain};
-use depin_core::{Deal, Digest, Epoch, NetworkId, SignedDeal, sha256};
+use depin_core::{Amount, Deal, Digest, Epoch, NetworkId, SignedDeal, sha256};
 
 /// Longest subject of a deal, in bytes.
 pub const MAX_SUBJECT: usize = 4 << 20;
 
 /// Most epochs a deal can run.
 pub const MAX_EPOCHS: u32 = 1 << 20;
+
+/// Highest price in base units: more than any supply, and so little that the prices of 2^32 deals add up to less than 2^128. Without it two deals
+/// that nobody ever pays for could make the sums of an epoch overflow.
+pub const MAX_PRICE: Amount = Amount((1 << 96) - 1);
 
 /// A deal whose signature, subject, network and terms were checked. Only [`AcceptedDeal::verify`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +55,12 @@ pub enum DealError {
     /// A deal that pays nothing.
     #[error("the deal pays 0 base units; work earns only what a customer pays for, so name a price")]
     NothingPaid,
+    /// A price beyond [`MAX_PRICE`].
+    #[error("the deal costs {found} base units an epoch; name a price of at most {MAX_PRICE}")]
+    Price {
+        /// The price.
+        found: Amount,
+    },
     /// No epochs, or too many.
     #[error("the deal runs for {found} epochs; use 1 to {MAX_EPOCHS}")]
     Epochs {
@@ -176,6 +186,9 @@ fn check_terms(signed: &SignedDeal, network: NetworkId) -> Result<(), DealError>
     }
     if deal.price.0 == 0 {
         return Err(DealError::NothingPaid);
+    }
+    if deal.price > MAX_PRICE {
+        return Err(DealError::Price { found: deal.price });
     }
     if !(1..=MAX_EPOCHS).contains(&deal.epochs) {
         return Err(DealError::Epochs { found: deal.epochs });

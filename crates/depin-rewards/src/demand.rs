@@ -190,7 +190,7 @@ pub struct Charge {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(array)]
 pub struct Apportionment {
-    /// Everything proved and paid for.
+    /// Everything proved and paid for; 2^128 - 1 if it is more.
     #[n(0)]
     pub units: Units,
     /// Every line, in ascending order of deals.

@@ -13,7 +13,7 @@ use common::{CHAIN, REGISTRY, deal, key, sign, signed};
 use depin_core::{Amount, Deal, Epoch, NetworkId, SignedDeal};
 use depin_rewards::{
     AcceptedDeal, DealError,
-    deal::{MAX_EPOCHS, MAX_SUBJECT},
+    deal::{MAX_EPOCHS, MAX_PRICE, MAX_SUBJECT},
     deal_signing_hash,
 };
 use proptest::prelude::*;
@@ -72,6 +72,11 @@ fn terms_without_sense_are_refused() {
     assert!(matches!(changed(|deal| deal.full.quantity = 0), Err(DealError::NothingWanted)));
     assert!(matches!(changed(|deal| deal.price = Amount::ZERO), Err(DealError::NothingPaid)));
     assert!(matches!(changed(|deal| deal.epochs = 0), Err(DealError::Epochs { found: 0 })));
+    let beyond = Amount(MAX_PRICE.0 + 1);
+    assert!(
+        matches!(changed(|deal| deal.price = beyond), Err(DealError::Price { found }) if found == beyond)
+    );
+    assert!(changed(|deal| deal.price = MAX_PRICE).is_ok());
     assert!(matches!(changed(|deal| deal.epochs = MAX_EPOCHS + 1), Err(DealError::Epochs { .. })));
     let last = Epoch(u64::MAX - 29);
     assert!(

@@ -238,6 +238,22 @@ fn a_line_for_nothing_is_refused() {
 }
 
 #[test]
+fn only_prices_beyond_those_of_accepted_deals_do_not_add_up() {
+    let lines = |price: Amount| [1, 2].map(|id| line(id, ALICE, price.0, 10, 10));
+    let close = |price| close(&lines(price), &Credits::default(), 0, WIDE);
+    assert_eq!(close(Amount::MAX), Err(DemandError::Overflow));
+    assert_eq!(close(depin_rewards::deal::MAX_PRICE).unwrap().paid, Amount::ZERO);
+}
+
+#[test]
+fn deliveries_of_any_size_are_paid() {
+    let credits = paid_in(&[(ALICE, 1_000)]);
+    let lines = [1, 2].map(|id| line(id, ALICE, 100, u128::MAX, u128::MAX));
+    let paid = close(&lines, &credits, 0, WIDE).unwrap();
+    assert_eq!((paid.revenue, paid.units.quantity), (Amount(160), u128::MAX));
+}
+
+#[test]
 fn a_line_costs_what_its_settlement_pays() {
     let credits = paid_in(&[(ALICE, 1_000_000)]);
     for proved in [0, 1, 33, 99, 100, 101, u128::MAX] {
