@@ -22,6 +22,7 @@ use depin::{
     Bundle, Catalogue, Network, NetworkParams,
     api::{ApiError, Contracts, NetworkInfo, ReportResult, ReportResults, Work, paths},
     audit, audit_excerpt, audit_receipts,
+    close::CloseError,
     entry::Entry,
     evm::{
         DeployConfig, Deployment, Finality, Sender,
@@ -659,6 +660,45 @@ async fn an_epoch_is_not_closed_before_its_time() {
     assert_eq!(stage.journal(), before, "what does not fit does not reach the journal");
     stage.reach(GENESIS + EPOCH).await;
     node.close_epoch().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_epoch_whose_caps_are_not_final_yet_is_closed_later() {
+    let stage = Stage::new().await;
+    let chain = Chain::new(stage.sender("operator"), stage.deployment, Finality::Depth(3));
+    let node = Node::open(NodeParts { chain, ..stage.parts() }).await.unwrap();
+    node.open_epoch().await.unwrap();
+    stage.reach(GENESIS + COMMIT).await;
+    node.reveal_beacon().await.unwrap();
+    stage.reach(GENESIS + EPOCH).await;
+    let before = stage.journal();
+    for _ in 0..2 {
+        let error = node.close_epoch().await.unwrap_err();
+        assert!(matches!(error, NodeError::Close(CloseError::NoCaps(Epoch(0)))), "{error}");
+        assert!(error.is_temporary());
+    }
+    assert_eq!(stage.journal(), before, "no cut that nothing can be closed from");
+    for _ in 0..3 {
+        stage.chain.mine().unwrap();
+    }
+    assert_eq!(node.close_epoch().await.unwrap().header.epoch, Epoch(0));
+    drop(stage.reopen(node).await);
+}
+
+#[tokio::test]
+async fn a_cut_that_cannot_be_written_closes_nothing() {
+    let (stage, journal, node, _) = frail().await;
+    stage.reach(GENESIS + COMMIT).await;
+    node.reveal_beacon().await.unwrap();
+    stage.reach(GENESIS + EPOCH).await;
+    journal.unwritable.store(true, Ordering::SeqCst);
+    assert!(matches!(node.close_epoch().await, Err(NodeError::Journal(_))));
+    assert_eq!(node.epoch().await, Epoch(0));
+    assert!(!bundle_path(stage.dir.path(), Epoch(0)).exists());
+    journal.unwritable.store(false, Ordering::SeqCst);
+    node.close_epoch().await.unwrap();
+    assert_eq!(node.epoch().await, Epoch(1));
+    assert!(bundle_path(stage.dir.path(), Epoch(0)).exists());
 }
 
 #[tokio::test]

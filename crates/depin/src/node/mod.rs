@@ -193,6 +193,8 @@ impl NodeError {
                 | Self::Beacon(_)
                 | Self::NoBeacon(_)
                 | Self::Index(_)
+                // The event that escrowed the caps is not final yet.
+                | Self::Close(CloseError::NoCaps(_))
         )
     }
 
@@ -372,10 +374,7 @@ impl Node {
         let inner = &self.0;
         let mut core = inner.core.lock().await;
         inner.follow(&mut core).await?;
-        let epoch = core.epoch;
-        let at = inner.time(&core);
-        inner.write(&mut core, vec![Entry::Cut { epoch, at }]).await?;
-        let bundle = inner.close(&mut core)?;
+        let bundle = inner.cut(&mut core).await?;
         inner.keep(&bundle)?;
         inner.index(&core, Some(&bundle)).await?;
         drop(core);
@@ -446,6 +445,25 @@ impl Inner {
             None => input,
         };
         Ok(core.close(&self.network, input)?)
+    }
+
+    /// Cuts the epoch and closes it. The cut is written down only once the epoch is known to close: a journal with a cut that nothing can be
+    /// closed from would be the end of the network.
+    async fn cut(&self, core: &mut Core) -> Result<Bundle, NodeError> {
+        self.mend(core).await?;
+        let cut = Entry::Cut { epoch: core.epoch, at: self.time(core) };
+        let bytes = vec![entry_bytes(&cut)];
+        let closed = match core.take(&self.network, cut) {
+            Ok(()) => self.close(core),
+            Err(error) => Err(error.into()),
+        };
+        if closed.is_err() {
+            core.ahead = true;
+            self.mend(core).await?;
+        }
+        let bundle = closed?;
+        self.make_durable(core, bytes).await?;
+        Ok(bundle)
     }
 
     /// The time to write down next: the clock's, but never before what was written last, should the clock have been set back.
