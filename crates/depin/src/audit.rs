@@ -186,7 +186,7 @@ fn state_before(bundle: &Bundle) -> Result<State, AuditError> {
     state.totals = bundle.ledger.totals_before;
     for section in &bundle.devices {
         let before = &section.before;
-        if !(before.deals.is_empty() && before.marks.is_empty() && before.memories.is_empty()) {
+        if !before.is_empty() {
             state.devices.insert(section.device, before.clone());
         }
     }

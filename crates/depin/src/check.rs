@@ -1,6 +1,6 @@
 //! The checks on a report that need no memory of other reports: at the door they are advisory, in the fold they decide.
 
-use depin_core::{DeviceId, Digest, KeyId, Side, Timestamp};
+use depin_core::{DeviceId, Digest, KeyId, Side, Timestamp, sha256};
 use depin_identity::{Envelope, EnvelopeError, Registry, Report, Sign1Error, clock_skew};
 
 use crate::{entry::Refusal, params::NetworkParams};
@@ -16,6 +16,8 @@ pub struct CheckedReport {
     pub key_epoch: u32,
     /// SHA-256 of the envelope.
     pub digest: Digest,
+    /// SHA-256 of the signed payload: the same for every signature over the same statement.
+    pub statement: Digest,
     /// What the device stated.
     pub report: Report,
 }
@@ -32,6 +34,7 @@ pub fn check_report(
 ) -> Result<CheckedReport, Refusal> {
     let parsed = Envelope::parse(envelope).map_err(|error| malformed(&error))?;
     let key = parsed.key_id();
+    let statement = sha256(&[parsed.payload()]);
     let Some(known) = registry.by_key(&key) else {
         return Err(refusal(
             None,
@@ -57,7 +60,7 @@ pub fn check_report(
         let finding = skew.finding();
         return Err(refusal(Some(device), "clock", finding.observed, &finding.limit));
     }
-    Ok(CheckedReport { device, key, key_epoch: known.epoch, digest, report })
+    Ok(CheckedReport { device, key, key_epoch: known.epoch, digest, statement, report })
 }
 
 fn malformed(error: &EnvelopeError) -> Refusal {

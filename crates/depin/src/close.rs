@@ -9,7 +9,7 @@ use crate::{
     bundle::{Bundle, CustomerSection, DeviceSection, EpochResult, Header, Ledger},
     entry::{Entry, Indexed},
     fold::{Counted, Fold},
-    judge::{Judged, judge},
+    judge::{Judged, judge, period},
     network::Network,
     state::{State, Totals},
 };
@@ -167,16 +167,21 @@ impl Fold {
         }
         let spent: BTreeMap<Digest, Amount> = lines.iter().map(|line| (line.deal, line.spend)).collect();
         for (device, carried) in &mut state.devices {
+            let said = judged.get(device).map(Judged::contributions).unwrap_or_default();
             for deal in &mut carried.deals {
-                let outcome = judged.get(device).and_then(|judged| judged.period_of(&deal.signed.deal.id()));
+                let id = deal.signed.deal.id();
+                let outcome = said.get(&id).map(|contribution| period(contribution));
                 deal.advance(epoch, outcome, network.params().open_limit);
-                let cost = spent.get(&deal.signed.deal.id()).copied().unwrap_or_default();
+                let cost = spent.get(&id).copied().unwrap_or_default();
                 deal.spent = deal.spent.checked_add(cost).map_err(sum)?;
             }
             carried.deals.retain(|deal| !deal.is_over(epoch));
             for key in &mut carried.marks {
                 key.marks.settle();
             }
+            // Older ones are refused by their time.
+            let skew = network.params().clock_skew;
+            carried.recent.retain(|known| known.time.saturating_add(skew) >= self.latest);
         }
         Ok(state)
     }
@@ -188,12 +193,10 @@ fn lines(epoch: Epoch, network: &Network, state: &State, judged: &BTreeMap<Devic
     for (device, judged) in judged {
         let carried = state.device(device);
         let Some(record) = carried.record else { continue };
+        let said = judged.contributions();
         for deal in carried.deals.iter().filter(|deal| deal.signed.deal.covers(epoch)) {
             let id = deal.signed.deal.id();
-            let contributions = judged.verdicts.iter().flat_map(|verdict| &verdict.contributions);
-            let Some(found) = contributions.into_iter().find(|contribution| contribution.deal == id) else {
-                continue;
-            };
+            let Some(found) = said.get(&id) else { continue };
             if found.proved.kind != network.params().unit {
                 continue;
             }

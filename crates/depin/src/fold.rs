@@ -262,8 +262,8 @@ impl Fold {
             return Err("its device is not registered".into());
         }
         let known = self.state.devices.get(&deal.device);
-        if known.is_some_and(|known| known.deals.iter().any(|known| known.signed.deal.id() == accepted.id()))
-        {
+        let by_id = |known: &DealState| known.signed.deal.id().cmp(&accepted.id());
+        if known.is_some_and(|known| known.deals.binary_search_by(by_id).is_ok()) {
             return Err("it was made before".into());
         }
         Ok(accepted)
@@ -301,7 +301,7 @@ impl Fold {
         let reused = match state.admit(checked.key, boot, sequence) {
             Ok(fresh) => fresh.interleaved,
             // The same numbers with other content: two signers. What it shows still counts if it proves itself.
-            Err(ReplayError::Duplicate { .. }) if !self.is_repeated(&checked) => true,
+            Err(ReplayError::Duplicate { .. }) if !state.has_stated(&checked.statement) => true,
             Err(error) => {
                 let limit = "each boot and sequence once";
                 let finding =
@@ -311,6 +311,7 @@ impl Fold {
                 return;
             }
         };
+        state.remember_statement(checked.statement, checked.report.time);
         let Indexed { index, entry } = indexed;
         self.reports.entry(device).or_default().push(Counted { index, received, reused, checked, entry });
     }
@@ -321,7 +322,9 @@ impl Fold {
     /// The refusal that goes into the journal instead.
     #[cfg(feature = "node")]
     pub(crate) fn would_count(&self, checked: &CheckedReport) -> Result<(), crate::entry::Refusal> {
-        let mut state = self.state.devices.get(&checked.device).cloned().unwrap_or_default();
+        let state = self.state.devices.get(&checked.device);
+        let mut marks = state.and_then(|state| state.marks_of(&checked.key)).cloned().unwrap_or_default();
+        let stated = state.is_some_and(|state| state.has_stated(&checked.statement));
         let refused = |reason, observed: String, limit: &str| {
             Err(crate::check::refusal(Some(checked.device), reason, observed, limit))
         };
@@ -332,9 +335,9 @@ impl Fold {
                 "wait for the next epoch",
             );
         }
-        match state.admit(checked.key, checked.report.boot, checked.report.sequence) {
+        match marks.admit(checked.report.boot, checked.report.sequence) {
             Ok(_) => Ok(()),
-            Err(ReplayError::Duplicate { .. }) if !self.is_repeated(checked) => Ok(()),
+            Err(ReplayError::Duplicate { .. }) if !stated => Ok(()),
             Err(error) => {
                 refused("replayed", error.to_string(), "each boot and sequence once; raise the sequence")
             }
@@ -347,12 +350,6 @@ impl Fold {
         let others = self.others.get(device).map_or(&[][..], Vec::as_slice);
         let refused = others.iter().filter(|indexed| matches!(indexed.entry, Entry::Refused { .. }));
         refused.count() < MAX_REFUSALS
-    }
-
-    /// Whether the very same statement was counted in this epoch.
-    fn is_repeated(&self, checked: &CheckedReport) -> bool {
-        let known = self.reports.get(&checked.device);
-        known.is_some_and(|known| known.iter().any(|counted| counted.checked.report == checked.report))
     }
 
     fn note(&mut self, device: DeviceId, finding: Finding) {

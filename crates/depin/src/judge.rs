@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use depin_core::{DeviceId, Digest, Epoch, Finding, Outcome, Text, Timestamp, Verdict};
+use depin_core::{Contribution, DeviceId, Digest, Epoch, Finding, Outcome, Text, Timestamp, Verdict};
 use depin_identity::{DeviceRecord, Domain, Registry};
 use depin_proof::{Case, Evidence, Schedule, Wanted};
 use depin_rewards::Period;
@@ -49,14 +49,22 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    pub(crate) fn period_of(&self, deal: &Digest) -> Option<Period> {
-        let contributions = self.verdicts.iter().flat_map(|verdict| &verdict.contributions);
-        let found = contributions.into_iter().find(|contribution| contribution.deal == *deal)?;
-        Some(match found.outcome {
-            Outcome::Accept => Period::Proven(found.proved.quantity),
-            Outcome::Inconclusive => Period::Open,
-            _ => Period::Faulted,
-        })
+    /// What was said of each deal; the first word counts.
+    pub(crate) fn contributions(&self) -> BTreeMap<Digest, &Contribution> {
+        let mut found = BTreeMap::new();
+        for contribution in self.verdicts.iter().flat_map(|verdict| &verdict.contributions) {
+            found.entry(contribution.deal).or_insert(contribution);
+        }
+        found
+    }
+}
+
+/// How a period of a deal went by what was said of it.
+pub(crate) const fn period(contribution: &Contribution) -> Period {
+    match contribution.outcome {
+        Outcome::Accept => Period::Proven(contribution.proved.quantity),
+        Outcome::Inconclusive => Period::Open,
+        _ => Period::Faulted,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use depin_core::{Amount, DeviceId, Digest, Epoch, KeyId, Located, SignedDeal, Text, cbor};
+use depin_core::{Amount, DeviceId, Digest, Epoch, KeyId, Located, SignedDeal, Text, Timestamp, cbor};
 use depin_identity::{DeviceRecord, Domain, Fresh, Registry, ReplayError, ReplayMarks};
 use depin_rewards::{Caps, Credits, Period};
 use minicbor::{Decode, Encode};
@@ -57,6 +57,21 @@ pub struct DeviceState {
     /// What verifiers remember of it, by service.
     #[n(3)]
     pub memories: Vec<Memory>,
+    /// What it stated lately and could state again within the clock skew, by digest.
+    #[n(4)]
+    pub recent: Vec<Recent>,
+}
+
+/// A statement that was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Recent {
+    /// SHA-256 of the signed payload.
+    #[n(0)]
+    pub statement: Digest,
+    /// The device's own time in it: beyond the clock skew it would be refused anyway.
+    #[n(1)]
+    pub time: Timestamp,
 }
 
 /// A deal and how far it is settled.
@@ -179,6 +194,30 @@ impl State {
 }
 
 impl DeviceState {
+    /// Whether nothing is carried but the record, which the registry holds.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deals.is_empty() && self.marks.is_empty() && self.memories.is_empty() && self.recent.is_empty()
+    }
+
+    /// What has been seen of `key`.
+    #[cfg(feature = "node")]
+    pub(crate) fn marks_of(&self, key: &KeyId) -> Option<&ReplayMarks> {
+        let at = self.marks.binary_search_by(|known| known.key.cmp(key)).ok()?;
+        self.marks.get(at).map(|known| &known.marks)
+    }
+
+    /// Whether this very statement was counted lately.
+    pub(crate) fn has_stated(&self, statement: &Digest) -> bool {
+        self.recent.binary_search_by(|known| known.statement.cmp(statement)).is_ok()
+    }
+
+    /// Remembers a statement that counts.
+    pub(crate) fn remember_statement(&mut self, statement: Digest, time: Timestamp) {
+        if let Err(at) = self.recent.binary_search_by(|known| known.statement.cmp(&statement)) {
+            self.recent.insert(at, Recent { statement, time });
+        }
+    }
+
     /// Marks a report of `key` as seen.
     ///
     /// # Errors
@@ -222,14 +261,16 @@ impl DealState {
         if self.signed.deal.covers(epoch) {
             self.waiting.push(period.unwrap_or(Period::Faulted));
         }
-        while let Some(first) = self.waiting.first() {
+        let mut passed: usize = 0;
+        for period in &self.waiting {
             let waited = epoch.0.saturating_sub(self.cursor.0);
-            if *first == Period::Open && waited < u64::from(open_limit) {
-                return;
+            if *period == Period::Open && waited < u64::from(open_limit) {
+                break;
             }
-            self.waiting.remove(0);
+            passed = passed.saturating_add(1);
             self.cursor = self.cursor.next().unwrap_or(self.cursor);
         }
+        self.waiting.drain(..passed);
     }
 
     /// Whether nothing of the deal is left after `epoch`.
