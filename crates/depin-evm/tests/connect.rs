@@ -331,6 +331,7 @@ async fn confirmations_are_waited_for() {
 /// A reorganisation between inclusion and confirmation: the same transaction is sent again.
 #[tokio::test]
 async fn a_transaction_dropped_before_it_counts_is_sent_again() {
+    let started = Instant::now();
     let config = Config { accounts: vec![(key(1).address(), ether(1))], ..common::config() };
     let chain = EmbeddedChain::open(None, &config).unwrap();
     let client = depin_evm::Client::new(chain.reader(), chain.chain_id(), Options::local().confirmations(2));
@@ -350,6 +351,7 @@ async fn a_transaction_dropped_before_it_counts_is_sent_again() {
     chain.mine().unwrap();
     let receipt = sending.await.unwrap();
     assert_eq!(receipt.block_number, Some(2));
+    assert!(started.elapsed() < Options::local().bump_after, "as it was, not with higher fees");
     assert_eq!(chain.reader().get_transaction_count(key(1).address()).await.unwrap(), 1);
 }
 
