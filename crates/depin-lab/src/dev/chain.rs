@@ -1,6 +1,6 @@
 //! The chain of a simulated network.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use alloy_primitives::U256;
 use depin::node::{Clock, Launch, launch::TOKEN};
@@ -44,6 +44,20 @@ impl FromStr for ChainChoice {
                 .parse()
                 .map(Self::Url)
                 .map_err(|error| format!("{error}; use embedded, anvil, or the URL of a chain")),
+        }
+    }
+}
+
+impl ChainChoice {
+    /// Whether its URL is a host and nothing more, so that it holds no secret.
+    pub(super) fn is_public(&self) -> bool {
+        match self {
+            Self::Embedded | Self::Anvil => true,
+            Self::Url(url) => {
+                let bare =
+                    matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+                bare && url.username().is_empty() && url.password().is_none()
+            }
         }
     }
 }
@@ -124,6 +138,8 @@ pub enum ChainError {
 pub(super) struct DevChain {
     client: Client,
     operator: PrivateKeySigner,
+    /// For people: without whatever in the URL may be a secret.
+    name: String,
     url: String,
     embedded: Option<(EmbeddedChain, serve::Served)>,
     /// Ends with this.
@@ -137,6 +153,7 @@ impl DevChain {
         genesis: u64,
         wallets: &[Address],
     ) -> Result<Self, ChainError> {
+        let name = config.chain.to_string();
         match &config.chain {
             ChainChoice::Embedded => Self::embedded(config, genesis, wallets).await,
             ChainChoice::Anvil => {
@@ -144,13 +161,13 @@ impl DevChain {
                 let client = anvil.client().clone();
                 let operator = paying_key()?;
                 let url = anvil.url().to_string();
-                Ok(Self { client, operator, url, embedded: None, _anvil: Some(anvil) })
+                Ok(Self { client, operator, name, url, embedded: None, _anvil: Some(anvil) })
             }
             ChainChoice::Url(url) => {
                 let chain_id = ask_chain_id(url).await?;
                 let client = connect(std::slice::from_ref(url), chain_id, Options::local()).await?;
                 let operator = paying_key()?;
-                Ok(Self { client, operator, url: url.to_string(), embedded: None, _anvil: None })
+                Ok(Self { client, operator, name, url: url.to_string(), embedded: None, _anvil: None })
             }
         }
     }
@@ -179,6 +196,7 @@ impl DevChain {
         Ok(Self {
             client: chain.client(),
             operator,
+            name: config.chain.to_string(),
             url: served.url(),
             embedded: Some((chain, served)),
             _anvil: None,
@@ -228,7 +246,7 @@ impl DevChain {
     ) -> Result<Deployment, ChainError> {
         let operator = self.operator();
         let account = operator.address();
-        let asked = |error: TransportError| ChainError::Ask(self.url(), error.to_string());
+        let asked = |error: TransportError| ChainError::Ask(self.name.clone(), error.to_string());
         let found = self.client.coin_balance(account).await.map_err(asked)?;
         if found == U256::ZERO {
             return Err(ChainError::Funds { account, found, chain_id: self.chain_id() });
@@ -260,6 +278,9 @@ fn paying_key() -> Result<PrivateKeySigner, ChainError> {
     }
 }
 
+/// How long a chain may take to say which one it is.
+const ASK_TIME: Duration = Duration::from_secs(10);
+
 /// Which chain the node at `url` serves.
 ///
 /// # Errors
@@ -271,9 +292,11 @@ pub async fn ask_chain_id(url: &Url) -> Result<u64, ChainError> {
     let http = depin_evm::http_client(url.scheme() == "https")?
         .build()
         .map_err(|error| failed(error.to_string()))?;
-    let response = http.post(url.as_str()).json(&request).send().await;
-    let response = response.map_err(|error| failed(error.to_string()))?;
-    let answer: serde_json::Value = response.json().await.map_err(|error| failed(error.to_string()))?;
+    let response = http.post(url.as_str()).timeout(ASK_TIME).json(&request).send().await;
+    // The error would name the whole URL.
+    let without_url = |error: reqwest::Error| failed(error.without_url().to_string());
+    let response = response.map_err(without_url)?;
+    let answer: serde_json::Value = response.json().await.map_err(without_url)?;
     let text = answer.get("result").and_then(serde_json::Value::as_str).unwrap_or_default();
     let digits = text.strip_prefix("0x").unwrap_or_default();
     u64::from_str_radix(digits, 16).map_err(|_| failed(format!("eth_chainId gives {answer}")))

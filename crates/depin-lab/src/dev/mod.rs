@@ -253,6 +253,12 @@ impl DevConfig {
                 show(&wanted)
             )));
         }
+        if self.chain == ChainChoice::Anvil && found.network.is_some() {
+            return Err(refused(
+                "holds a network whose chain, an anvil, ended with it; to go on later, let an anvil run and give its URL with --chain"
+                    .into(),
+            ));
+        }
         let lock = lock(&self.state)?;
         let network = found.network;
         Ok((Manifest { network, ..wanted }, lock))
@@ -330,12 +336,14 @@ impl World {
             None => Clock::Wall,
         };
         let rpc = chain.url();
+        // A URL may hold a secret: only one that is a host and nothing more is told to others.
+        let public_rpc = config.chain.is_public().then(|| rpc.clone());
         let Deployment { token, registry, credits, distributor } = deployed.deployment;
         let info = NetworkInfo {
             params,
             contracts: Contracts { token, registry, credits, distributor },
             chain: config.chain.to_string(),
-            rpc: Some(rpc.clone()),
+            rpc: public_rpc.clone(),
         };
         let node = Node::open(NodeParts {
             dir: config.state.clone(),
@@ -355,7 +363,8 @@ impl World {
         let url = format!("http://{}", listener.local_addr().map_err(port)?);
         let router = node.router();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        watch(Progress::Ready { url: url.clone(), rpc: rpc.clone() });
+        let shown = public_rpc.unwrap_or_else(|| config.chain.to_string());
+        watch(Progress::Ready { url: url.clone(), rpc: shown });
         let first = node.epoch().await;
         watch(Progress::Step("starting devices and customers, each a process of its own".into()));
         let members = Members::start(config, cast, &node, &url, &rpc).await?;
