@@ -248,7 +248,11 @@ fn hold(
     said: &[Contribution],
     findings: &mut Vec<Finding>,
 ) -> Vec<Contribution> {
-    let lawful: Vec<_> = case.deals.iter().map(|deal| hold_deal(deal, outcome, said)).collect();
+    // Of two contributions to one deal the first one counts.
+    let by_deal: BTreeMap<Digest, &Contribution> =
+        said.iter().rev().map(|contribution| (contribution.deal, contribution)).collect();
+    let lawful: Vec<_> =
+        case.deals.iter().map(|deal| hold_deal(deal, outcome, by_deal.get(&deal.id).copied())).collect();
     if lawful != said {
         findings.push(Finding::warning(
             "verifier.contributions",
@@ -261,8 +265,8 @@ fn hold(
     lawful
 }
 
-fn hold_deal(deal: &Wanted<'_>, outcome: Outcome, said: &[Contribution]) -> Contribution {
-    match said.iter().find(|contribution| contribution.deal == deal.id) {
+fn hold_deal(deal: &Wanted<'_>, outcome: Outcome, said: Option<&Contribution>) -> Contribution {
+    match said {
         // A verdict that does not accept pays for nothing.
         Some(found) if found.outcome == Outcome::Accept && outcome != Outcome::Accept => {
             deal.contribution(outcome, 0)
