@@ -1027,6 +1027,18 @@ fn deadlines_follow_from_the_opening_of_the_epoch() {
 }
 
 #[test]
+fn a_device_may_start_again_in_every_epoch() {
+    let mut device = Device::new("a");
+    let mut world = World::of(&wallet("customer"), &[&device], 20);
+    // More starts than are kept apart at a time.
+    for boot in 0..20 {
+        (device.boot, device.sequence) = (boot, 0);
+        assert_eq!(earned(&world.honest(&mut [&mut device]), &device), EARNED, "boot {boot}");
+        world.open();
+    }
+}
+
+#[test]
 fn marks_survive_the_epoch() {
     let mut device = Device::new("a");
     let mut world = after_one_epoch("customer", &mut device, 2);

@@ -215,8 +215,11 @@ fn set_of(node: &Node, device: &mut Device) -> Vec<u8> {
 }
 
 async fn register(node: &Node, device: &Device) {
-    let binding = device.binding(Action::Register, 0);
-    let binding = depin_identity::Binding { deadline: GENESIS, ..binding };
+    register_until(node, device, GENESIS).await;
+}
+
+async fn register_until(node: &Node, device: &Device, deadline: u64) {
+    let binding = depin_identity::Binding { deadline, ..device.binding(Action::Register, 0) };
     let owner_signature =
         OwnerSignature(device.owner.sign_hash_sync(&binding.signing_hash()).unwrap().as_bytes());
     let device_proof = Some(device.key.signature(&binding.device_proof_message()));
@@ -728,6 +731,26 @@ async fn a_registration_is_relayed_once_and_shown() {
     wrong.binding.owner = wallet("other").address();
     let (status, body) = post(&node, paths::REGISTRATIONS, serde_json::to_vec(&wrong).unwrap()).await;
     assert_eq!((status, error(&body).as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "binding"));
+}
+
+#[tokio::test]
+async fn a_node_takes_reports_while_it_waits_for_an_epoch() {
+    let stage = Stage::new().await;
+    let clock = Clock::Wall;
+    let now = clock.now().0;
+    // An epoch that opens in an hour, by the clock on the wall.
+    let later = NetworkParams { genesis: Timestamp(now + 3_600_000), ..stage.params() };
+    let network = Network::new(later, &Catalogue::standard()).unwrap();
+    let node = Node::open(NodeParts { network, clock, ..stage.parts() }).await.unwrap();
+    let mut device = Device::new("a");
+    register_until(&node, &device, u64::MAX).await;
+    let waiting = node.clone();
+    let waiting = tokio::spawn(async move { waiting.open_epoch().await });
+    tokio::task::yield_now().await;
+    let set = set_of(&node, &mut device);
+    let taken = tokio::time::timeout(std::time::Duration::from_secs(20), accepted(&node, set)).await;
+    assert!(taken.is_ok() && !waiting.is_finished());
+    waiting.abort();
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod http;
 mod intake;
 pub mod journal;
 pub mod launch;
+mod room;
 mod settle;
 
 use std::{
@@ -329,11 +330,12 @@ impl Node {
     /// [`NodeError`].
     pub async fn open_epoch(&self) -> Result<(), NodeError> {
         let inner = &self.0;
-        let mut core = inner.core.lock().await;
-        let (epoch, params) = (core.epoch, inner.network.params());
+        // Reports go on coming in while this waits for the clock and the chain.
+        let (epoch, params) = (self.epoch().await, inner.network.params());
         let earliest = params.genesis.0.saturating_add(params.epoch_length.0.saturating_mul(epoch.0));
         inner.clock.reach(Timestamp(earliest)).await;
         inner.chain.ledger().start(epoch).await?;
+        let mut core = inner.core.lock().await;
         inner.follow(&mut core).await?;
         let at = inner.time(&core);
         inner.write(&mut core, vec![Entry::Opened { epoch, at }]).await
