@@ -22,7 +22,7 @@ struct Arguments {
 enum Command {
     /// Run a whole network on this machine: chain, customers, devices, cheaters, audit.
     Dev(commands::dev::Arguments),
-    /// Run the node of a network that is deployed.
+    /// Run the node of a network on any chain, and launch one.
     Node(commands::node::Arguments),
     /// Make, register or run a device.
     #[command(subcommand)]

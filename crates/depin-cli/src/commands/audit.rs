@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Err(_) => PathBuf::from(&arguments.epoch),
     };
-    let bytes = super::read(&path)?;
+    let bytes = super::read(&path).context("name a bundle's file, or an epoch and the network's --state")?;
     let mut answer = Answer::default();
     if is_excerpt(&bytes) {
         match Excerpt::open(&bytes) {

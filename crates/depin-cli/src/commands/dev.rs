@@ -8,7 +8,7 @@ use depin::api::Phase;
 use depin_core::Amount;
 use depin_lab::{
     attack::Attack,
-    dev::{ChainChoice, DevConfig, DevError, Operator, Progress, Report, run as run_dev},
+    dev::{ChainChoice, DevConfig, DevError, DeviceReport, Operator, Progress, Report, run as run_dev},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
     /// What the network's devices do.
     #[arg(long, value_enum, default_value_t = Sector::Storage)]
     sector: Sector,
-    /// Honest devices.
+    /// Honest devices; cheaters come on top.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=200))]
     devices: u16,
     /// Cheaters on top of them: deletes data, replays, clones a key, claims uptime, deals with itself; then from the start.
@@ -213,8 +213,16 @@ fn tokens(amount: Amount) -> String {
     format!("{whole}.{:04}", rest.div_euclid(10_u128.pow(14)))
 }
 
+/// What the owner has more than at the start: less than what it earned if it paid for its own earnings.
+fn net(device: &DeviceReport) -> String {
+    match device.balance.checked_sub(device.start) {
+        Ok(gain) => tokens(gain),
+        Err(_) => format!("-{}", tokens(device.start.saturating_sub(device.balance))),
+    }
+}
+
 fn print(report: &Report) {
-    println!("\n{:<58} {:<8} {:<16} {:>14} {:>14}", "device", "role", "attack", "earned", "balance");
+    println!("\n{:<58} {:<8} {:<16} {:>14} {:>14}", "device", "role", "attack", "earned", "net");
     for device in &report.devices {
         println!(
             "{:<58} {:<8} {:<16} {:>14} {:>14}",
@@ -222,7 +230,7 @@ fn print(report: &Report) {
             device.role,
             device.attack.map_or("", |attack| attack.name()),
             tokens(device.earned),
-            tokens(device.balance),
+            net(device),
         );
     }
     println!("\n{:<44} {:>14} {:>14}", "customer", "paid", "burned");
@@ -235,7 +243,7 @@ fn print(report: &Report) {
         );
     }
     if !report.rejections.is_empty() {
-        println!("\n{:<24} {:>6}", "refused because", "times");
+        println!("\n{:<24} {:>6}", "refused or noted", "times");
         for rejection in &report.rejections {
             println!("{:<24} {:>6}", rejection.reason, rejection.count);
         }

@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     say(true, "chain", "embedded: nothing to install".into());
     match Anvil::find() {
         Some(path) => say(true, "anvil", path.display().to_string()),
-        None => say(true, "anvil", "not found; only --chain anvil needs it (npm ci in contracts/)".into()),
+        None => println!("note  anvil      not found; only --chain anvil needs it (npm ci in contracts/)"),
     }
     if let Some(state) = &arguments.state {
         let path = state.join("journal");

@@ -93,6 +93,9 @@ pub struct DeviceReport {
     pub claimed: Amount,
     /// The owner's balance in the token contract.
     pub balance: Amount,
+    /// What the owner had at the start: something only if it is a customer too.
+    #[serde(skip)]
+    pub start: Amount,
 }
 
 /// A customer.
@@ -232,6 +235,8 @@ async fn device_report(
     let client = world.chain.client();
     let balance = credits::balance(client, &world.deployment, role.owner).await;
     let balance = balance.map_err(depin::node::NodeError::from)?;
+    let pays = role.attack == Some(Attack::SelfDealing);
+    let start = if pays { Amount(ALLOWANCE.saturating_mul(TOKEN)) } else { Amount::ZERO };
     let mut problem = |holds: bool, what: String| {
         if !holds {
             problems.push(format!("{}: {what}", role.name));
@@ -246,8 +251,7 @@ async fn device_report(
             problem(!wanted || earned > Amount::ZERO, "did what customers wanted and earned nothing".into());
         }
         Some(Attack::SelfDealing) => {
-            let before = Amount(ALLOWANCE.saturating_mul(TOKEN));
-            problem(balance < before, format!("dealt with itself and has {balance}, no less than {before}"));
+            problem(balance < start, format!("dealt with itself and has {balance}, no less than {start}"));
         }
         Some(_) => problem(earned == Amount::ZERO, format!("cheats and earned {earned}")),
     }
@@ -260,6 +264,7 @@ async fn device_report(
         earned,
         claimed,
         balance,
+        start,
     })
 }
 

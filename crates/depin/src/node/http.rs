@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Query, State},
+    extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use depin_core::{Address, DeviceId, Epoch, SignedDeal, cbor};
 use depin_identity::{Envelope, SignedBinding};
-use depin_rewards::ClaimRequest;
+use depin_rewards::{ClaimRequest, LedgerError, PayoutLedger};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -106,6 +106,21 @@ fn member(inner: &Inner, headers: &HeaderMap) -> Option<u32> {
     inner.gate.is_member(member).then_some(member)
 }
 
+/// A body within its limit; one beyond it is refused in our words.
+struct Body(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let refused = |rejection: BytesRejection| {
+            let next = "send less at once, and all of it";
+            Failure::new(rejection.status(), "body", rejection.body_text(), next)
+        };
+        Bytes::from_request(request, state).await.map(Self).map_err(refused)
+    }
+}
+
 /// Hands work to the door and waits for the answer.
 async fn enter<T>(
     inner: &Inner,
@@ -143,7 +158,7 @@ async fn enter<T>(
 async fn reports(
     State(inner): State<Arc<Inner>>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<ReportResults>, Failure> {
     let envelopes = split(&body)?;
     let results = enter(&inner, &headers, |reply| Item::Reports(envelopes, reply)).await?;
@@ -175,7 +190,7 @@ fn split(mut body: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
 async fn registration(
     State(inner): State<Arc<Inner>>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<serde_json::Value>, Failure> {
     let binding: SignedBinding = serde_json::from_slice(&body)
         .map_err(|error| Failure::bad(error, "send a signed binding as JSON"))?;
@@ -186,7 +201,7 @@ async fn registration(
 async fn deal(
     State(inner): State<Arc<Inner>>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<serde_json::Value>, Failure> {
     let deal: SignedDeal =
         serde_json::from_slice(&body).map_err(|error| Failure::bad(error, "send a signed deal as JSON"))?;
@@ -217,14 +232,16 @@ async fn credit(
     Ok(Json(api::Credit { available }))
 }
 
-async fn relay(State(inner): State<Arc<Inner>>, body: Bytes) -> Result<Json<serde_json::Value>, Failure> {
+async fn relay(
+    State(inner): State<Arc<Inner>>,
+    Body(body): Body,
+) -> Result<Json<serde_json::Value>, Failure> {
     let claims: Vec<ClaimRequest> = serde_json::from_slice(&body)
         .map_err(|error| Failure::bad(error, "send a list of claims as JSON"))?;
     if claims.len() > 100 {
         return Err(Failure::bad(format!("{} claims", claims.len()), "send at most 100 at once"));
     }
-    use depin_rewards::PayoutLedger;
-    let refused = |error: depin_rewards::LedgerError| {
+    let refused = |error: LedgerError| {
         let next = "read the claims again, then retry";
         Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "claim", error.to_string(), next)
     };
