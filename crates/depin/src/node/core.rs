@@ -13,6 +13,7 @@ use crate::{
     fold::Fold,
     log::{Checkpoint, Tree},
     network::Network,
+    node::room,
     state::State,
 };
 
@@ -76,7 +77,8 @@ impl Core {
             return Door::Known;
         }
         let checked = check_report(&self.fold.state.registry, network.params(), envelope, received)
-            .and_then(|checked| self.fold.would_count(&checked));
+            .and_then(|checked| self.fold.would_count(&checked).map(|()| checked.device))
+            .and_then(|device| room::for_report(&self.fold, device, envelope));
         match checked {
             Ok(()) => Door::Accept(Entry::Report { received, envelope: envelope.to_vec() }),
             Err(refusal) => {
@@ -89,7 +91,8 @@ impl Core {
 
     /// Whether the deal would be taken, without changing anything.
     pub(super) fn look_at_deal(&self, network: &Network, deal: &SignedDeal) -> Result<(), String> {
-        self.fold.check_deal(network, deal).map(drop)
+        self.fold.check_deal(network, deal)?;
+        room::for_deal(&self.fold, network, deal)
     }
 
     /// Takes an entry that is durable, or about to be.
