@@ -194,7 +194,7 @@ fn lines(epoch: Epoch, network: &Network, state: &State, judged: &BTreeMap<Devic
         let carried = state.device(device);
         let Some(record) = carried.record else { continue };
         let said = judged.contributions();
-        for deal in carried.deals.iter().filter(|deal| deal.signed.deal.covers(epoch)) {
+        for deal in carried.deals.iter().filter(|deal| deal.is_due(epoch)) {
             let id = deal.signed.deal.id();
             let Some(found) = said.get(&id) else { continue };
             if found.proved.kind != network.params().unit {

@@ -130,9 +130,9 @@ impl Fold {
                     return Ok(());
                 }
             }
-            Entry::Deal { deal, .. } => {
+            Entry::Deal { received, deal } => {
                 let device = deal.deal.device;
-                match self.deal(network, epoch, deal.clone()) {
+                match self.deal(network, epoch, *received, deal.clone()) {
                     Ok(()) => {}
                     Err(reason) => {
                         self.note(device, Finding::fail("deal", "refused", Side::Customer, reason, ""))
@@ -269,12 +269,22 @@ impl Fold {
         Ok(accepted)
     }
 
-    fn deal(&mut self, network: &Network, epoch: Epoch, signed: SignedDeal) -> Result<(), String> {
+    fn deal(
+        &mut self,
+        network: &Network,
+        epoch: Epoch,
+        received: Timestamp,
+        signed: SignedDeal,
+    ) -> Result<(), String> {
         let id = self.check_deal(network, &signed)?.id();
         let state = self.state.devices.entry(signed.deal.device).or_default();
         let at = state.deals.partition_point(|known| known.signed.deal.id() < id);
-        // Epochs that were over when the deal was made are no periods of it.
-        let cursor = signed.deal.first.max(epoch);
+        // Epochs that were over when the deal was made are no periods of it. Nor is this one once the beacon may be known: what is asked of a
+        // device depends on its deals, and nobody may change the question after the answer.
+        let late =
+            self.opened.is_some_and(|opened| received >= network.params().schedule(opened).commit_until);
+        let current = if late { epoch.next().unwrap_or(epoch) } else { epoch };
+        let cursor = signed.deal.first.max(current);
         let deal = DealState { cursor, signed, waiting: Vec::new(), spent: Amount::ZERO };
         state.deals.insert(at, deal);
         Ok(())

@@ -96,8 +96,7 @@ fn judge_device(
     let carried = fold.state.device(&device);
     let active = carried.record.as_ref().is_some_and(|record| record.active);
     let reports = fold.reports.get(&device).map_or(&[][..], Vec::as_slice);
-    let deals: Vec<&DealState> =
-        carried.deals.iter().filter(|deal| active && deal.signed.deal.covers(epoch)).collect();
+    let deals: Vec<&DealState> = carried.deals.iter().filter(|deal| active && deal.is_due(epoch)).collect();
     let mut notes = fold.notes.get(&device).cloned().unwrap_or_default();
     let mut judged = Judged::default();
     for service in services(network, &deals, reports) {

@@ -258,7 +258,7 @@ impl DeviceState {
 impl DealState {
     /// Moves the cursor over what this epoch decided: proven and faulted periods are passed, an open one is waited for.
     pub(crate) fn advance(&mut self, epoch: Epoch, period: Option<Period>, open_limit: u32) {
-        if self.signed.deal.covers(epoch) {
+        if self.is_due(epoch) {
             self.waiting.push(period.unwrap_or(Period::Faulted));
         }
         let mut passed: usize = 0;
@@ -271,6 +271,11 @@ impl DealState {
             self.cursor = self.cursor.next().unwrap_or(self.cursor);
         }
         self.waiting.drain(..passed);
+    }
+
+    /// Whether `epoch` is a period of the deal.
+    pub(crate) fn is_due(&self, epoch: Epoch) -> bool {
+        self.signed.deal.covers(epoch) && self.cursor <= epoch
     }
 
     /// Whether nothing of the deal is left after `epoch`.
