@@ -43,6 +43,10 @@ async fn a_network_killed_in_any_phase_goes_on() {
         tokio::time::sleep(Duration::from_millis(wait)).await;
         network.kill().await;
     }
+    // Closed and posted, and not settled yet.
+    let mut network = Network::start(dev(&state, MEMBERS)).await;
+    network.line("epoch ").await;
+    network.kill().await;
     let report = run(dev(&state, &format!("{MEMBERS} --epochs 2 --once --json"))).await.ok().json();
     assert_eq!(report["audit"], serde_json::json!({ "recomputed": 2, "matching": 2 }));
     let last = count(&report["epochs"][1]["epoch"]);

@@ -82,15 +82,19 @@ fn write_stream(path: &Path, seed: &[u8; 32], label: &str, number: u64, size: u6
 }
 
 /// The files of `folder` that are worth keeping, sorted by path: .gitignore is respected, hidden and empty files are left out, links are not
-/// followed.
+/// followed. The directory `except` is left out with everything in it: a network's own keys are no data.
 ///
 /// # Errors
 /// [`DataError`], when there is nothing or more than [`MAX_DATA`].
-pub fn files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub fn files(folder: &Path, except: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut found = Vec::new();
     let mut total = 0_u64;
-    let walk = ignore::WalkBuilder::new(folder).require_git(false).sort_by_file_path(Ord::cmp).build();
-    for entry in walk {
+    let mut walk = ignore::WalkBuilder::new(folder);
+    walk.require_git(false).sort_by_file_path(Ord::cmp);
+    if let Ok(except) = except.canonicalize() {
+        walk.filter_entry(move |entry| entry.path().canonicalize().map_or(true, |path| path != except));
+    }
+    for entry in walk.build() {
         let entry = entry?;
         if !entry.file_type().is_some_and(|kind| kind.is_file()) {
             continue;
@@ -117,7 +121,11 @@ mod tests {
         let contents = |name: &str, seed| {
             let folder = dir.path().join(name);
             make(&folder, &[seed; 32], "piece", 3, 1_000).unwrap();
-            files(&folder).unwrap().into_iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>()
+            files(&folder, Path::new("none"))
+                .unwrap()
+                .into_iter()
+                .map(|path| fs::read(path).unwrap())
+                .collect::<Vec<_>>()
         };
         let first = contents("a", 1);
         assert_eq!(first, contents("b", 1));
@@ -126,9 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn ignored_hidden_and_empty_files_are_left_out() {
+    fn ignored_hidden_empty_and_own_files_are_left_out() {
         let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("own")).unwrap();
         for (name, content) in [
+            ("own/node.key", "a secret"),
             (".gitignore", "secret*\n"),
             ("secret.txt", "s"),
             ("kept.txt", "k"),
@@ -137,8 +147,10 @@ mod tests {
         ] {
             fs::write(dir.path().join(name), content).unwrap();
         }
-        assert_eq!(files(dir.path()).unwrap(), [dir.path().join("kept.txt")]);
+        assert_eq!(files(dir.path(), &dir.path().join("own")).unwrap(), [dir.path().join("kept.txt")]);
+        assert_eq!(files(dir.path(), Path::new("none")).unwrap().len(), 2);
         fs::remove_file(dir.path().join("kept.txt")).unwrap();
-        assert!(matches!(files(dir.path()), Err(DataError::Empty(_))));
+        fs::remove_file(dir.path().join("own/node.key")).unwrap();
+        assert!(matches!(files(dir.path(), Path::new("none")), Err(DataError::Empty(_))));
     }
 }

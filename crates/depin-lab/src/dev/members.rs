@@ -149,7 +149,7 @@ pub(super) fn cast(config: &DevConfig, seed: Option<&[u8; 32]>) -> Result<Cast, 
             customers.push(CustomerRole {
                 name: format!("{}-as-customer", cheater.name),
                 wallet: cheater.dir.join("owner.key"),
-                orders: vec![(number, data::files(&dir)?)],
+                orders: vec![(number, data::files(&dir, &config.state)?)],
                 dir,
             });
         }
@@ -183,12 +183,12 @@ fn customers(
         .map(|(number, _)| number)
         .collect();
     let files = match &config.data {
-        Some(folder) => data::files(folder)?,
+        Some(folder) => data::files(folder, &config.state)?,
         None => {
             let folder = config.state.join("data");
             let count = u64::try_from(keepers.len().max(1)).unwrap_or(u64::MAX).saturating_mul(2);
             data::make(&folder, seed, "piece", count, data::MADE_DATA)?;
-            data::files(&folder)?
+            data::files(&folder, &config.state)?
         }
     };
     let mut shares: Vec<(usize, Vec<PathBuf>)> = keepers.iter().map(|number| (*number, Vec::new())).collect();
