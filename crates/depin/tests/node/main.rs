@@ -1,0 +1,49 @@
+//! A node in process, over the embedded chain: what it takes, what it acknowledges, and what survives.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests fail by panicking
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod failure;
+mod intake;
+mod restart;
+mod stage;
+
+use alloy::{primitives::U256, signers::SignerSync};
+use async_trait::async_trait;
+use axum::{
+    body::{Body, to_bytes},
+    http::{Request, StatusCode, header},
+};
+use common::*;
+use depin::{
+    Bundle, Catalogue, Network, NetworkParams,
+    api::{ApiError, Contracts, NetworkInfo, ReportResult, ReportResults, Work, paths},
+    audit, audit_excerpt, audit_receipts,
+    close::CloseError,
+    entry::Entry,
+    evm::{
+        DeployConfig, Deployment, Finality, Sender,
+        contracts::NetworkToken,
+        credits, deploy,
+        embedded::{self, EmbeddedChain},
+    },
+    excerpt::Excerpt,
+    node::{
+        Chain, Clock, FileJournal, Node, NodeError, NodeParts, bundle_path,
+        journal::{Journal, JournalError},
+    },
+};
+use depin_core::{Amount, Epoch, SignedDeal, Timestamp, cbor, sha256};
+use depin_identity::{Action, Envelope, OwnerSignature, Receipt, SignedBinding};
+use depin_proof::possession::{ANSWER_KIND, SET_KIND};
+use futures_util::future::join_all;
+use stage::*;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tower::ServiceExt;
