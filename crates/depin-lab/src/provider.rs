@@ -286,7 +286,7 @@ impl Provider {
         let wanted: Vec<PieceSet> = work
             .deals
             .iter()
-            .filter(|signed| signed.deal.covers(status.epoch))
+            .filter(|signed| signed.deal.covers(status.epoch) && !work.late.contains(&signed.deal.id()))
             .filter_map(|signed| cbor::from_slice(&signed.subject).ok())
             .collect();
         let network = self.info.params.network();

@@ -151,6 +151,9 @@ pub struct Work {
     pub record: Option<depin_identity::DeviceRecord>,
     /// Its deals that are not over.
     pub deals: Vec<depin_core::SignedDeal>,
+    /// Ids of those that were made too late for the current epoch: nothing is asked about them before the next.
+    #[serde(default)]
+    pub late: Vec<Digest>,
 }
 
 /// A customer's credit.

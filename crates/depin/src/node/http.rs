@@ -21,7 +21,10 @@ use super::{
     Inner,
     intake::{Item, Refused, Work},
 };
-use crate::api::{self, ApiError, ApiErrorBody, MEMBER_HEADER, ReportResults, paths};
+use crate::{
+    api::{self, ApiError, ApiErrorBody, MEMBER_HEADER, ReportResults, paths},
+    state::DealState,
+};
 
 /// Most bytes of a request's body: eight of the largest reports.
 const MAX_BODY: usize = 8 << 20;
@@ -217,8 +220,10 @@ async fn work(
         device.parse().map_err(|error| Failure::bad(error, "name a device by its did:key"))?;
     let core = inner.core.lock().await;
     let carried = core.fold.state.device(&device);
+    let is_late = |deal: &&DealState| deal.signed.deal.covers(core.epoch) && !deal.is_due(core.epoch);
+    let late = carried.deals.iter().filter(is_late).map(|deal| deal.signed.deal.id()).collect();
     let deals = carried.deals.into_iter().map(|deal| deal.signed).collect();
-    Ok(Json(api::Work { record: carried.record, deals }))
+    Ok(Json(api::Work { record: carried.record, deals, late }))
 }
 
 async fn credit(
