@@ -82,7 +82,7 @@ pub fn run(out: &mut impl Write) -> Result<()> {
     let mut journal = Journal::default();
     journal.event(ChainEvent::CreditsPaid { customer, amount: Amount(20_000), burned: Amount(10_000) });
     journal.event(ChainEvent::EpochStarted { epoch: EPOCH, mint_cap, revenue_cap });
-    journal.write(Entry::Opened { epoch: EPOCH, at: GENESIS });
+    journal.write(Entry::Opened { epoch: EPOCH, at: GENESIS, params: network.params().digest() });
     for (name, seed, signer) in [("reached", 10, &pinger), ("made up", 11, &forger)] {
         let key = SoftwareKey::from_seed([seed; 32]);
         let device = DeviceId(key.public().typed());

@@ -43,7 +43,7 @@ pub fn run(out: &mut impl Write) -> Result<()> {
     let mut journal = Journal::default();
     journal.event(ChainEvent::CreditsPaid { customer, amount: Amount(10_000), burned: Amount(5_000) });
     journal.event(ChainEvent::EpochStarted { epoch: EPOCH, mint_cap, revenue_cap });
-    journal.write(Entry::Opened { epoch: EPOCH, at: GENESIS });
+    journal.write(Entry::Opened { epoch: EPOCH, at: GENESIS, params: network.params().digest() });
 
     let (mut answers, mut late) = (Vec::new(), Vec::new());
     for (name, seed) in [("honest", 10), ("leaky", 11), ("late", 12)] {

@@ -79,6 +79,9 @@ pub enum Entry {
         /// When.
         #[n(1)]
         at: Timestamp,
+        /// Digest of the parameters it is counted by.
+        #[n(2)]
+        params: Digest,
     },
     /// The beacon of an epoch became known.
     #[n(6)]

@@ -154,7 +154,14 @@ impl Fold {
                     return Ok(());
                 }
             }
-            Entry::Opened { epoch: opened, at } if *opened == epoch => {
+            Entry::Opened { epoch: opened, at, params } if *opened == epoch => {
+                // The journal's head is signed, so the node vouches for the parameters as well.
+                let expected = network.params().digest();
+                if *params != expected {
+                    return Err(format!(
+                        "the epoch opened under the parameters {params}, expected {expected}"
+                    ));
+                }
                 if self.opened.replace(*at).is_some() {
                     return Err("the epoch opened before".into());
                 }

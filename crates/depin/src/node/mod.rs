@@ -338,7 +338,7 @@ impl Node {
         let mut core = inner.core.lock().await;
         inner.follow(&mut core).await?;
         let at = inner.time(&core);
-        inner.write(&mut core, vec![Entry::Opened { epoch, at }]).await
+        inner.write(&mut core, vec![Entry::Opened { epoch, at, params: params.digest() }]).await
     }
 
     /// Takes in what became final on the chain.

@@ -82,25 +82,36 @@ fn forged_owners_and_accounts_before_are_named() {
 #[test]
 fn forged_parameters_are_named() {
     let (_, bundle) = scene();
-    let error = refusal(&bundle, |forged| {
-        forged.header.params.demand = depin_rewards::DemandParams::new(bps(1), bps(9_900)).unwrap();
-    });
-    names(&error, "customers[0].charge");
-    let error = refusal(&bundle, |forged| forged.header.params.answer = bps(9_000));
-    names(&error, "devices[");
+    // The node signed which parameters the epoch opened under: even one that decides nothing cannot be changed.
+    let changes: [Change; 9] = [
+        |forged| forged.header.params.version += 1,
+        |forged| forged.header.params.distributor = wallet("thief").address(),
+        |forged| forged.header.params.clock_skew.0 += 1,
+        |forged| forged.header.params.open_limit += 1,
+        |forged| forged.header.params.answer = bps(9_000),
+        |forged| forged.header.params.genesis.0 -= 1,
+        |forged| forged.header.params.demand = depin_rewards::DemandParams::new(bps(1), bps(9_900)).unwrap(),
+        |forged| forged.header.params.beacon.anchor[0] ^= 1,
+        |forged| {
+            forged.header.params.services[0].params =
+                cbor::to_vec(&depin_proof::possession::PossessionParams::default())
+        },
+    ];
+    for change in changes {
+        let error = refusal(&bundle, change);
+        names(&error, "the epoch cannot be closed again: entry");
+        assert!(error.contains("opened under the parameters"), "{error}");
+    }
     names(&refusal(&bundle, |forged| forged.header.params.open_limit = 65), "the bundle's parameters");
-    names(
-        &refusal(&bundle, |forged| forged.header.params.beacon.anchor[0] ^= 1),
-        "the epoch cannot be closed again",
-    );
     names(
         &refusal(&bundle, |forged| forged.header.params.registry = wallet("x").address()),
         "header.checkpoint",
     );
-    names(
-        &refusal(&bundle, |forged| forged.header.params.services[0].verifier = "mine/1".into()),
-        "the bundle's parameters",
-    );
+    let own =
+        |forged: &mut Bundle| forged.header.params.node = SoftwareKey::from_seed([1; 32]).public().typed();
+    names(&refusal(&bundle, own), "header.checkpoint");
+    let verifier = |forged: &mut Bundle| forged.header.params.services[0].verifier = "mine/1".into();
+    names(&refusal(&bundle, verifier), "the bundle's parameters");
 }
 
 /// Takes one entry out of a device's section, numbers the rest anew and hashes the journal again, signing its head with `key`.

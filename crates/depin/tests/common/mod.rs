@@ -273,7 +273,13 @@ impl World {
         let (mint_cap, revenue_cap) = (Amount(mint), Amount(revenue));
         self.chain(ChainEvent::EpochStarted { epoch: self.epoch, mint_cap, revenue_cap });
         self.at(0);
-        self.push(Entry::Opened { epoch: self.epoch, at: self.now });
+        let opened = self.opened();
+        self.push(opened);
+    }
+
+    /// The entry that opens the epoch now.
+    pub fn opened(&self) -> Entry {
+        Entry::Opened { epoch: self.epoch, at: self.now, params: self.network.params().digest() }
     }
 
     pub fn beacon(&mut self) {

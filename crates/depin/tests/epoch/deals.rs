@@ -22,7 +22,8 @@ fn caps_of_a_later_epoch_wait_for_it() {
     world.honest(&mut [&mut device]);
     assert_eq!(world.state.caps.keys().collect::<Vec<_>>(), [&Epoch(1)], "those of a closed epoch are gone");
     world.at(0);
-    world.push(Entry::Opened { epoch: Epoch(1), at: world.now });
+    let opened = world.opened();
+    world.push(opened);
     let result = world.honest(&mut [&mut device]).result;
     assert_eq!((result.minted, result.revenue), (Amount(7), Amount(500)));
 }

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn opened_at(epoch: u64, at: u64) -> Entry {
+    Entry::Opened { epoch: Epoch(epoch), at: Timestamp(at), params: params().digest() }
+}
+
 type Build = fn(&mut World);
 
 #[test]
@@ -14,11 +18,11 @@ fn a_journal_that_cannot_be_is_not_closed() {
     assert!(matches!(refused(|world| world.open()), CloseError::NotCut(Epoch(0))));
     assert!(matches!(refused(|world| world.cut()), CloseError::NotOpened(Epoch(0))));
     let no_caps = refused(|world| {
-        world.push(Entry::Opened { epoch: Epoch(0), at: Timestamp(GENESIS) });
+        world.push(opened_at(0, GENESIS));
         world.cut();
     });
     assert!(matches!(no_caps, CloseError::NoCaps(Epoch(0))));
-    let journals: [(Build, &str); 12] = [
+    let journals: [(Build, &str); 13] = [
         (
             |world| {
                 world.open();
@@ -30,19 +34,28 @@ fn a_journal_that_cannot_be_is_not_closed() {
         (
             |world| {
                 world.open();
-                world.push(Entry::Opened { epoch: Epoch(0), at: world.now });
+                {
+                    let opened = world.opened();
+                    world.push(opened);
+                };
             },
             "opened before",
         ),
         (
             |world| {
-                world.push(Entry::Opened { epoch: Epoch(1), at: Timestamp(GENESIS + EPOCH) });
+                world.push(Entry::Opened { epoch: Epoch(0), at: world.now, params: Digest([1; 32]) });
+            },
+            "under the parameters",
+        ),
+        (
+            |world| {
+                world.push(opened_at(1, GENESIS + EPOCH));
             },
             "expected 0",
         ),
         (
             |world| {
-                world.push(Entry::Opened { epoch: Epoch(0), at: Timestamp(GENESIS - 1) });
+                world.push(opened_at(0, GENESIS - 1));
             },
             "before",
         ),
@@ -157,7 +170,10 @@ fn deadlines_follow_from_the_opening_of_the_epoch() {
     });
     let late = Millis(17_000);
     world.now = Timestamp(world.opens()).saturating_add(late);
-    world.push(Entry::Opened { epoch: Epoch(1), at: world.now });
+    {
+        let opened = world.opened();
+        world.push(opened);
+    };
     world.now = Timestamp(world.opens() + COMMIT).saturating_add(late);
     world.beacon();
     world.now = Timestamp(world.opens() + ANSWER).saturating_add(late);
