@@ -407,6 +407,13 @@ async fn the_first_block_at_a_moment_is_its_beacon(stage: Stage) {
         }
     }
     assert_eq!(source.beacon(Epoch(3)).await.unwrap(), None, "its moment has not come");
+    // The next block, or the one before, proven just as well, is not the first at the moment.
+    for first in [Timestamp(first.0 + 7_000), Timestamp(first.0 - 7_000)] {
+        let other = BlockBeacon::new(stage.client.clone(), Finality::Depth(3), Moments { first, ..moments });
+        let beacon = other.beacon(Epoch(0)).await.unwrap().unwrap();
+        beacon.check(&other.rule(), Epoch(0)).unwrap();
+        assert!(beacon.check(&source.rule(), Epoch(0)).is_err());
+    }
     let newest = final_block(&stage.client, Finality::Depth(0)).await.unwrap().unwrap();
     let older = final_block(&stage.client, Finality::Depth(3)).await.unwrap().unwrap();
     assert_eq!(newest.number - older.number, 3);

@@ -307,6 +307,15 @@ mod served {
     }
 }
 
+/// Waits until `holds`, for ten seconds at most.
+async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < Duration::from_secs(10), "it does not come");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Sends over a chain that only mines when it is told to, with `confirmations`.
 #[tokio::test]
 async fn confirmations_are_waited_for() {
@@ -317,9 +326,7 @@ async fn confirmations_are_waited_for() {
     let sending = tokio::spawn(async move {
         sender.send(TransactionRequest::default().with_to(Address::ZERO)).await.unwrap()
     });
-    while chain.reader().get_block_number().await.unwrap() < 1 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(async || chain.reader().get_block_number().await.unwrap() == 1).await;
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(!sending.is_finished());
@@ -339,15 +346,11 @@ async fn a_transaction_dropped_before_it_counts_is_sent_again() {
     let sending = tokio::spawn(async move {
         sender.send(TransactionRequest::default().with_to(Address::ZERO)).await.unwrap()
     });
-    while chain.reader().get_block_number().await.unwrap() < 1 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(async || chain.reader().get_block_number().await.unwrap() == 1).await;
     // Seen in its block first, or there would be nothing to miss.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let _: Value = chain.reader().raw_request("anvil_reorg".into(), json!([1, []])).await.unwrap();
-    while chain.reader().get_transaction_count(key(1).address()).await.unwrap() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(async || chain.reader().get_transaction_count(key(1).address()).await.unwrap() == 1).await;
     chain.mine().unwrap();
     let receipt = sending.await.unwrap();
     assert_eq!(receipt.block_number, Some(2));
