@@ -122,3 +122,19 @@ fn receipts_of_others_prove_nothing() {
     assert!(matches!(named(flipped), BrokenPromise::Unreadable { .. }));
     assert!(matches!(named(Vec::new()), BrokenPromise::Unreadable { .. }));
 }
+
+#[test]
+fn a_report_put_behind_another_is_proved_by_its_receipt() {
+    let mut devices = [Device::new("a"), Device::new("b")];
+    let mut world = World::of(&wallet("customer"), &devices.iter().collect::<Vec<_>>(), 1);
+    let indexes = devices.each_mut().map(|device| world.commit(device));
+    let receipts = indexes.map(|index| world.receipt(index));
+    world.cut();
+    let mut entries = world.slots.clone();
+    let [one, other] = indexes.map(|index| usize::try_from(index).unwrap());
+    // Both came at the same moment, so only their places differ.
+    entries.swap(one, other);
+    let bundle = closed_from(&world, entries);
+    let broken = audit_receipts(&bundle, &signed_receipts(&receipts)).unwrap_err();
+    assert!(matches!(broken, BrokenPromise::Moved { received, found, .. } if received == found), "{broken}");
+}

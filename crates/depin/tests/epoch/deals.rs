@@ -259,3 +259,18 @@ fn a_deal_for_later_epochs_waits_for_them() {
     world.open();
     assert_eq!(earned(&world.honest(&mut [&mut device]), &device), EARNED);
 }
+
+#[test]
+fn a_deal_is_judged_for_its_own_service_only() {
+    let mut device = Device::new("a");
+    let customer = wallet("customer");
+    let mut world = World::of(&customer, &[&device], 1);
+    world.pay(customer.address(), PRICE);
+    // The same bytes, wanted for something that nobody here judges.
+    let deal = Deal { service: "routing".into(), ..terms(&customer, &device, 0, 1) };
+    world.deal(signed(&customer, deal, &device.set));
+    let bundle = world.honest(&mut [&mut device]);
+    assert_eq!(earned(&bundle, &device), EARNED);
+    let outcomes: Vec<_> = section(&bundle, &device).lines.iter().map(|line| line.outcome).collect();
+    assert!(outcomes.contains(&Outcome::Accept) && outcomes.contains(&Outcome::Inconclusive));
+}

@@ -183,3 +183,18 @@ fn marks_survive_the_epoch() {
     );
     assert_eq!(earned(&bundle, &device), EARNED, "who signs beside the device takes nothing out of its set");
 }
+
+#[test]
+fn a_report_concerns_the_service_before_the_dot() {
+    let tells = |kind: &'static str| {
+        let mut device = Device::new("a");
+        let mut world = World::of(&wallet("customer"), &[&device], 1);
+        world.beacon();
+        world.send(&mut device, kind, vec![1]);
+        found(&world.end(), &device, "possession.work", "uptime-is-not-work")
+    };
+    assert!(tells("storage.telemetry"));
+    assert!(!tells("storages.telemetry"));
+    assert!(!tells("storage"));
+    assert!(!tells("routing.telemetry"));
+}
