@@ -80,6 +80,9 @@ pub enum CustomerError {
     Price(#[from] depin_core::AmountError),
 }
 
+/// Of how many epochs' prices a customer keeps credit at most.
+const PLENTY: u128 = 4;
+
 /// A running customer.
 #[derive(Debug)]
 pub struct Customer {
@@ -176,7 +179,8 @@ impl Customer {
         Ok(SignedDeal { deal, subject, signature })
     }
 
-    /// Pays what its deals cost in `epoch`, as far as its credit does not cover it.
+    /// Pays what its deals cost in `epoch`, unless it has plenty of credit. Credit alone is not enough: what an epoch did not spend stays in
+    /// that epoch's escrow until its root is final, and cannot be paid out in the meantime.
     async fn pay(&self, epoch: Epoch) -> Result<(), CustomerError> {
         let mut due = Amount::ZERO;
         for order in &self.config.orders {
@@ -186,8 +190,7 @@ impl Customer {
             due = due.checked_add(Amount::sum(prices)?)?;
         }
         let credit = self.client.credit(self.address()).await?;
-        let missing = due.saturating_sub(credit);
-        if missing == Amount::ZERO {
+        if due == Amount::ZERO || credit >= due.mul_div_floor(PLENTY, 1)? {
             return Ok(());
         }
         let contracts = self.info.contracts;
@@ -197,7 +200,7 @@ impl Customer {
             credits: contracts.credits,
             distributor: contracts.distributor,
         };
-        credits::pay(&self.chain.sender(self.wallet.clone()), &deployment, self.address(), missing).await?;
+        credits::pay(&self.chain.sender(self.wallet.clone()), &deployment, self.address(), due).await?;
         Ok(())
     }
 }
