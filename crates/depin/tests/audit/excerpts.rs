@@ -109,3 +109,12 @@ fn an_excerpt_holds_when_the_device_changed_in_the_epoch() {
     world.answer(&mut device);
     holds(&world.end());
 }
+
+#[test]
+fn a_head_the_node_did_not_sign_is_named_from_an_excerpt_alone() {
+    let (_, mut bundle) = scene();
+    let stranger = SoftwareKey::from_seed([1; 32]);
+    bundle.header.checkpoint = checkpoint(&bundle.header.params, &stranger, bundle.header.journal_after);
+    let checked = Excerpt::open(&bundle.excerpt(&bundle.devices[0].device).unwrap().to_bytes()).unwrap();
+    names(&audit_excerpt(&checked, &standard()).unwrap_err().to_string(), "header.checkpoint");
+}
