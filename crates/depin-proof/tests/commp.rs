@@ -62,21 +62,15 @@ fn constant_bytes_have_the_commitments_of_lotus() {
     }
 }
 
+/// To 2 MiB; with `DEPIN_SLOW_TESTS=1` all of them, which hashes 32 GiB and wants `--release`.
 #[test]
-fn random_bytes_to_2_mib_have_the_commitments_of_lotus() {
+fn random_bytes_have_the_commitments_of_lotus() {
+    let all = std::env::var("DEPIN_SLOW_TESTS").is_ok_and(|value| value == "1");
+    let (largest, count) = if all { (u64::MAX, 143) } else { (2 << 20, 73) };
     if let Some(mut vectors) = vectors("random.txt", 143) {
-        vectors.retain(|vector| vector.size <= 2 << 20);
+        vectors.retain(|vector| vector.size <= largest);
         let mut random = GoRand::new(1337);
-        assert_eq!(equal(&vectors, |chunk| random.fill(chunk)), 73);
-    }
-}
-
-#[test]
-#[ignore = "hashes 32 GiB; run it with --release"]
-fn random_bytes_to_32_gib_have_the_commitments_of_lotus() {
-    if let Some(vectors) = vectors("random.txt", 143) {
-        let mut random = GoRand::new(1337);
-        assert_eq!(equal(&vectors, |chunk| random.fill(chunk)), 143);
+        assert_eq!(equal(&vectors, |chunk| random.fill(chunk)), count);
     }
 }
 

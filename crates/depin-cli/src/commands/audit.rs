@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use depin::{
-    Bundle, NetworkParams, audit as recompute, audit_excerpt, audit_receipts,
+    Bundle, NetworkParams, audit as recompute, audit_excerpt, audit_receipts, audit_succession,
     bundle::DeviceSection,
     excerpt::{CheckedExcerpt, Excerpt, is_excerpt},
     node::{bundle_path, catalogue, payout},
@@ -71,7 +71,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
     } else {
         match Bundle::from_bytes(&bytes) {
-            Ok(bundle) => audit_all(&arguments, &bundle, &mut answer).await?,
+            Ok(bundle) => {
+                audit_all(&arguments, &bundle, &mut answer).await?;
+                audit_predecessor(&path, &bundle, &mut answer)?;
+            }
             Err(error) => answer.problem = Some(error.to_string()),
         }
     }
@@ -108,6 +111,23 @@ async fn audit_all(arguments: &Arguments, bundle: &Bundle, answer: &mut Answer) 
     }
     let expected = EvmLedger::candidate_id(bundle.header.epoch, &payout(bundle));
     compare_with_chain(arguments, &bundle.header.params, Some(expected), answer).await
+}
+
+/// Checks that the bundle goes on where the one before it ended, if that lies beside it: one bundle alone cannot show what it starts from.
+fn audit_predecessor(path: &Path, bundle: &Bundle, answer: &mut Answer) -> Result<()> {
+    let epoch = bundle.header.epoch;
+    let name = |epoch: Epoch| format!("{epoch}.bundle");
+    let Some(before) = epoch.previous().filter(|_| path.ends_with(name(epoch))) else { return Ok(()) };
+    let path = path.with_file_name(name(before));
+    if !path.exists() {
+        return Ok(());
+    }
+    let problem = match Bundle::from_bytes(&super::read(&path)?) {
+        Ok(previous) => audit_succession(&previous, bundle).err().map(|error| error.to_string()),
+        Err(error) => Some(format!("the bundle before, {}: {error}", path.display())),
+    };
+    answer.problem = answer.problem.take().or(problem);
+    Ok(())
 }
 
 /// Recomputes what concerns one device.

@@ -261,14 +261,15 @@ fn missing_pieces(
         .iter()
         .filter(|piece| !set.contains(piece))
         .partition(|piece| before.is_some_and(|before| before.contains(piece)));
-    let mut note = |pieces: Vec<&Piece>, reason, limit: &str| {
+    let mut note = |pieces: Vec<&Piece>, reason, side, limit: &str| {
         if let Some(first) = pieces.first() {
             let observed = format!("{}: {} pieces, first {first}", deal.id, pieces.len());
-            findings.push(Finding::fail("possession.pieces", reason, Side::Device, observed, limit));
+            findings.push(Finding::fail("possession.pieces", reason, side, observed, limit));
         }
     };
-    note(lost, "loss-declared", "kept as long as the deal lasts");
-    note(never, "not-accepted", "named in a set before the beacon");
+    note(lost, "loss-declared", Side::Device, "kept as long as the deal lasts");
+    // Anybody can offer a device a deal. The device takes it by naming its pieces, and not taking it is nobody's fault.
+    note(never, "not-accepted", Side::None, "named in a set before the beacon");
 }
 
 /// Checks every answer; the first in the order of the journal that holds is accepted. Beside it the others decide nothing.

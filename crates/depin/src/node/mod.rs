@@ -6,6 +6,7 @@
 mod chain;
 mod clock;
 mod core;
+pub mod dev;
 mod drive;
 mod facts;
 mod gate;

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod dev;
 mod failure;
 mod intake;
 mod restart;
