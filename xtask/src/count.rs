@@ -18,13 +18,13 @@ impl Tests {
 }
 
 /// The sum over every closing line in `printed`. Lines about a part of a run (one suite of forge's, say) are not
-/// closing lines: forge repeats them in its total.
+/// closing lines: forge repeats them in its total. Where nextest sums up, what single tests printed is not counted again.
 pub fn tests(printed: &str) -> Tests {
+    let lines: Vec<String> = printed.lines().map(|line| without_colours(line).trim().to_owned()).collect();
+    let nextest = lines.iter().any(|line| is_of_nextest(line));
     let mut sum = Tests::default();
-    for line in printed.lines() {
-        let line = without_colours(line);
-        let line = line.trim();
-        if is_closing(line) {
+    for line in &lines {
+        if is_of_nextest(line) || !nextest && is_closing(line) {
             sum.add(Tests {
                 passed: number_before(line, &["passed"]),
                 failed: number_before(line, &["failed", "out"]),
@@ -35,11 +35,14 @@ pub fn tests(printed: &str) -> Tests {
     sum
 }
 
+fn is_of_nextest(line: &str) -> bool {
+    line.starts_with("Summary [")
+}
+
 fn is_closing(line: &str) -> bool {
-    let nextest = line.starts_with("Summary [");
     let libtest = line.starts_with("test result:");
     let forge = line.starts_with("Ran ") && line.contains(" total tests)");
-    nextest || libtest || forge
+    libtest || forge
 }
 
 /// The sum of the numbers that stand before one of `words`: `3 failed`, `45 tests passed`, `1 timed out`.
@@ -81,6 +84,13 @@ mod tests {
             ────────────\n     Summary [   1.217s] 6 tests run: 3 passed (1 slow), 2 failed, 1 timed out, 4 skipped\n\
             error: test run failed\n";
         assert_eq!(tests(printed), Tests { passed: 3, failed: 3, skipped: 4 });
+    }
+
+    #[test]
+    fn a_failing_test_is_counted_once() {
+        let printed = "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 9 filtered out\n\
+            Summary [   0.1s] 2 tests run: 1 passed, 1 failed, 0 skipped\n";
+        assert_eq!(tests(printed), Tests { passed: 1, failed: 1, skipped: 0 });
     }
 
     #[test]
