@@ -128,11 +128,12 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 async fn enter<T>(
     inner: &Inner,
     headers: &HeaderMap,
+    size: usize,
     item: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Item,
 ) -> Result<T, Failure> {
     let (reply, answer) = oneshot::channel();
     let member = member(inner, headers);
-    let full = |_| {
+    let full = || {
         let message = "the node has more requests than it can take";
         Failure::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -141,8 +142,10 @@ async fn enter<T>(
             "send it again after the time in Retry-After",
         )
     };
-    let place = inner.intake.try_reserve().map_err(full)?;
-    place.send(Work { member, item: item(reply) });
+    let size = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
+    let room = Arc::clone(&inner.room).try_acquire_many_owned(size).map_err(|_| full())?;
+    let place = inner.intake.try_reserve().map_err(|_| full())?;
+    place.send(Work { member, item: item(reply), _room: room });
     // Counted only once it is in the queue: see the intake.
     if let Some(member) = member {
         inner.gate.begin(member);
@@ -164,7 +167,7 @@ async fn reports(
     Body(body): Body,
 ) -> Result<Json<ReportResults>, Failure> {
     let envelopes = split(&body)?;
-    let results = enter(&inner, &headers, |reply| Item::Reports(envelopes, reply)).await?;
+    let results = enter(&inner, &headers, body.len(), |reply| Item::Reports(envelopes, reply)).await?;
     Ok(Json(ReportResults { results }))
 }
 
@@ -197,7 +200,8 @@ async fn registration(
 ) -> Result<Json<serde_json::Value>, Failure> {
     let binding: SignedBinding = serde_json::from_slice(&body)
         .map_err(|error| Failure::bad(error, "send a signed binding as JSON"))?;
-    let device = enter(&inner, &headers, |reply| Item::Registration(Box::new(binding), reply)).await?;
+    let device =
+        enter(&inner, &headers, body.len(), |reply| Item::Registration(Box::new(binding), reply)).await?;
     Ok(Json(json!({ "device": device })))
 }
 
@@ -208,7 +212,7 @@ async fn deal(
 ) -> Result<Json<serde_json::Value>, Failure> {
     let deal: SignedDeal =
         serde_json::from_slice(&body).map_err(|error| Failure::bad(error, "send a signed deal as JSON"))?;
-    let id = enter(&inner, &headers, |reply| Item::Deal(Box::new(deal), reply)).await?;
+    let id = enter(&inner, &headers, body.len(), |reply| Item::Deal(Box::new(deal), reply)).await?;
     Ok(Json(json!({ "deal": id })))
 }
 
@@ -274,12 +278,18 @@ async fn excerpt(
 ) -> Result<Response, Failure> {
     let device: DeviceId =
         device.parse().map_err(|error| Failure::bad(error, "name a device by its did:key"))?;
-    let bundle = inner.bundle(Epoch(epoch)).map_err(|_| no_bundle(epoch))?;
-    let excerpt = bundle.excerpt(&device).ok_or_else(|| {
-        let message = format!("{device} is not in the bundle of epoch {epoch}");
-        Failure::new(StatusCode::NOT_FOUND, "unknown-device", message, "see /api/v1/devices for the devices")
-    })?;
-    Ok(([(header::CONTENT_TYPE, "application/cbor")], excerpt.to_bytes()).into_response())
+    // A bundle may be large: reading and hashing it must not hold up other requests.
+    let cut = tokio::task::spawn_blocking(move || {
+        let bundle = inner.bundle(Epoch(epoch)).map_err(|_| no_bundle(epoch))?;
+        let excerpt = bundle.excerpt(&device).ok_or_else(|| {
+            let message = format!("{device} is not in the bundle of epoch {epoch}");
+            let next = "see /api/v1/devices for the devices";
+            Failure::new(StatusCode::NOT_FOUND, "unknown-device", message, next)
+        })?;
+        Ok(excerpt.to_bytes())
+    });
+    let bytes = cut.await.unwrap_or_else(|_| Err(no_bundle(epoch)))?;
+    Ok(([(header::CONTENT_TYPE, "application/cbor")], bytes).into_response())
 }
 
 fn no_bundle(epoch: u64) -> Failure {

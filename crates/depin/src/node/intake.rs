@@ -8,7 +8,7 @@ use std::{
 use depin_core::{DeviceId, Digest, SignedDeal, Text, sha256};
 use depin_identity::{DeviceRegistry, Envelope, SignedBinding};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::Instant,
 };
 
@@ -20,6 +20,8 @@ use crate::{api::ReportResult, entry::Entry};
 
 /// Requests that wait for the journal at most; more are told to come back later.
 pub(super) const QUEUE: usize = 1024;
+/// Kibibytes that wait at most, all requests together: 256 MiB.
+pub(super) const ROOM: usize = 256 << 10;
 /// Requests in one batch at most.
 const BATCH: usize = 1024;
 /// How long a batch waits for company where nobody is a member.
@@ -30,6 +32,8 @@ const WINDOW: Duration = Duration::from_millis(5);
 pub(super) struct Work {
     pub(super) member: Option<u32>,
     pub(super) item: Item,
+    /// Its share of the bytes that may wait; given back with it.
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// What is asked, and where the answer goes.

@@ -29,7 +29,7 @@ use depin_identity::{Domain, SoftwareKey};
 use depin_index::{Batch, BlockRef, Cursor, OpenError, ReportFacts, SqliteStore, Store, StoreError};
 use depin_proof::{BeaconError, BeaconSource};
 use depin_rewards::LedgerError;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 
 pub use self::{
     chain::Chain,
@@ -104,6 +104,8 @@ pub(crate) struct Inner {
     journal: Arc<dyn Journal>,
     store: Arc<SqliteStore>,
     intake: mpsc::Sender<intake::Work>,
+    /// What may wait at the door, in kibibytes.
+    room: Arc<Semaphore>,
     /// Refusals by reason that are counted, not kept.
     strangers: StdMutex<BTreeMap<Text, u64>>,
 }
@@ -252,6 +254,7 @@ impl Node {
             journal,
             store,
             intake,
+            room: Arc::new(Semaphore::new(intake::ROOM)),
         });
         {
             let mut core = inner.core.lock().await;
