@@ -58,8 +58,11 @@ fn store(runtime: &tokio::runtime::Runtime) -> Duration {
     let blocks: Vec<_> = blocks.into_iter().map(|block| (block, events(block))).collect();
     let start = Instant::now();
     for (block, events) in blocks {
-        let batch = Batch { events, ..Batch::default() };
-        runtime.block_on(store.apply(batch, Cursor { block: Some(block), journal: 0 })).unwrap();
+        let blocks = vec![sample::header(block.number, 0)];
+        let batch = Batch { blocks, events, ..Batch::default() };
+        runtime
+            .block_on(store.apply(batch, Cursor { block: Some(block), final_block: None, journal: 0 }))
+            .unwrap();
     }
     start.elapsed()
 }

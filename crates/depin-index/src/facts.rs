@@ -5,17 +5,24 @@ use std::{
     fmt::{Debug, Display},
 };
 
-use depin_core::{Address, Amount, B256, DeviceId, Digest, Epoch, Located, Text, Timestamp, Units, Verdict};
+use depin_core::{
+    Address, Amount, B256, DeviceId, Digest, Epoch, Located, Text, Timestamp, Units, Verdict, cbor,
+};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "http")]
+use crate::http::schema;
 use crate::{EventKind, StoreError};
 
 /// A block, by number and hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct BlockRef {
     /// Its number.
     pub number: u64,
     /// Its hash.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::digest))]
     pub hash: Digest,
 }
 
@@ -24,13 +31,31 @@ pub struct BlockRef {
 pub struct Cursor {
     /// The last block whose events are all in; none before the first.
     pub block: Option<BlockRef>,
+    /// The highest block known to be final; it may lie above `block` while the index catches up. Nothing up to it is ever undone.
+    pub final_block: Option<u64>,
     /// How many journal entries are in.
     pub journal: u64,
+}
+
+/// The header of a block, as far as an index keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockFacts {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: Digest,
+    /// The hash of the block before.
+    pub parent: Digest,
+    /// Its time. Chains count seconds, we count milliseconds.
+    pub time: Timestamp,
 }
 
 /// Facts that enter an index together, or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
+    /// Headers, in any order: of every block with an event, unless it is stored already, and of the newest blocks with or without one. What
+    /// a store must keep of them is the headers of blocks with events and those of the [`WINDOW`] newest blocks.
+    pub blocks: Vec<BlockFacts>,
     /// What the chain said, in any order.
     pub events: Vec<Located>,
     /// Epochs that closed.
@@ -60,6 +85,8 @@ pub struct EpochFacts {
     pub burned: Amount,
     /// What was minted for it.
     pub minted: Amount,
+    /// What customers paid providers for it.
+    pub revenue: Amount,
     /// Accepted work.
     pub units: Units,
     /// When it began.
@@ -72,6 +99,8 @@ pub struct EpochFacts {
     pub devices: Vec<DeviceEpoch>,
     /// Every customer that spent, each once.
     pub customers: Vec<CustomerEpoch>,
+    /// The reports of each device, each device once.
+    pub reports: Vec<ReportEpoch>,
     /// What was refused at the door, each (device, reason) once.
     pub refusals: Vec<RefusalFacts>,
 }
@@ -99,8 +128,53 @@ pub struct DeviceEpoch {
     pub units: Units,
     /// What that earned.
     pub earned: Amount,
+    /// How it was earned, deal by deal; each deal once.
+    pub lines: Vec<Line>,
     /// What the verifier said, of this device and this epoch.
     pub verdict: Verdict,
+}
+
+/// What one deal brought a device in one epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct Line {
+    /// The deal.
+    #[n(0)]
+    #[cfg_attr(feature = "http", schema(schema_with = schema::digest))]
+    pub deal: Digest,
+    /// Who pays for it.
+    #[n(1)]
+    #[cbor(with = "cbor::address")]
+    #[cfg_attr(feature = "http", schema(schema_with = schema::address))]
+    pub customer: Address,
+    /// Proved and paid for, in the kind of the epoch.
+    #[n(2)]
+    #[cbor(with = "cbor::u128")]
+    #[serde(with = "cbor::u128_string")]
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub units: u128,
+    /// Its share of what the customer pays.
+    #[n(3)]
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub revenue: Amount,
+    /// Its share of what is minted.
+    #[n(4)]
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub emission: Amount,
+}
+
+/// The reports of one device in one epoch that counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReportEpoch {
+    /// The device.
+    pub device: DeviceId,
+    /// How many.
+    pub counted: u64,
+    /// When the first and the last of them came in; none without any.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// Sequence numbers that were skipped before or between them.
+    pub missing: u64,
 }
 
 /// One customer in one epoch.
@@ -152,6 +226,9 @@ pub struct ReportFacts {
 /// Deepest claim tree: 2^64 accounts.
 pub const MAX_PROOF: usize = 64;
 
+/// How many of the newest block hashes a store keeps at least: the deepest reorganisation that a follower can undo.
+pub const WINDOW: u64 = 256;
+
 impl Batch {
     /// Checks that this batch and `cursor` can be stored: every number fits a database, nothing occurs twice where it may occur once.
     ///
@@ -162,6 +239,11 @@ impl Batch {
     pub fn check(&self, cursor: &Cursor) -> Result<(), StoreError> {
         fits("the journal position", cursor.journal)?;
         fits("the block number", cursor.block.map_or(0, |block| block.number))?;
+        fits("the final block", cursor.final_block.unwrap_or_default())?;
+        for block in &self.blocks {
+            fits("the block number", block.number)?;
+            fits("the time of a block", block.time.0)?;
+        }
         for located in &self.events {
             fits("the block number", located.block)?;
             fits("the log index", located.log_index)?;
@@ -204,7 +286,16 @@ impl EpochFacts {
         for refusal in &self.refusals {
             fits("the number of refusals", refusal.count)?;
         }
+        for row in &self.reports {
+            fits("the number of reports", row.counted)?;
+            fits("the number of missing reports", row.missing)?;
+            fits("the time of a report", row.span.map_or(0, |(first, last)| first.max(last).0))?;
+        }
+        for row in &self.devices {
+            once("deal", self.epoch, row.lines.iter().map(|line| line.deal))?;
+        }
         once("device", self.epoch, self.devices.iter().map(|row| row.device))?;
+        once("device", self.epoch, self.reports.iter().map(|row| row.device))?;
         once("customer", self.epoch, self.customers.iter().map(|row| row.address))?;
         let refusals =
             self.refusals.iter().map(|row| (row.device.map(|device| device.0), row.reason.clone()));

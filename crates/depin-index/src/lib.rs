@@ -1,8 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub use facts::{
-    Batch, BlockRef, ClaimFacts, Cursor, CustomerEpoch, DeviceEpoch, EpochFacts, MAX_PROOF, RefusalFacts,
-    ReportFacts, VerdictCounts,
+    Batch, BlockFacts, BlockRef, ClaimFacts, Cursor, CustomerEpoch, DeviceEpoch, EpochFacts, Line, MAX_PROOF,
+    RefusalFacts, ReportEpoch, ReportFacts, VerdictCounts, WINDOW,
+};
+pub use follow::{
+    Asked, ChainLog, ChainReader, ChainSource, FollowConfig, Known, Progress, Pump, ReadError, Tips, Untrue,
+    Wanted,
 };
 #[cfg(feature = "http")]
 pub use http::router;
@@ -10,7 +14,7 @@ pub use memory::MemoryStore;
 pub use page::{Limit, Page, Row, Seek};
 pub use rows::{
     ClaimRow, CustomerRow, DeviceRow, EarningRow, EpochRow, EventRow, FindingRow, OwnerRow, RefusalRow,
-    VerdictRow,
+    ReorgRow, VerdictRow,
 };
 pub use source::{AdvanceError, EventSource, SourceError, Step, advance};
 #[cfg(feature = "sqlite")]
@@ -23,6 +27,7 @@ pub use words::{DeviceStatus, EventKind, RootStatus};
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod facts;
+pub mod follow;
 #[cfg(feature = "http")]
 pub mod http;
 mod memory;

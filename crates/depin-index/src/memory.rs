@@ -6,12 +6,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use depin_core::{Address, ChainEvent, DeviceId, Digest, Epoch, Located, Text};
+use depin_core::{Address, ChainEvent, DeviceId, Digest, Epoch, Located, Text, Timestamp};
 
 use crate::{
-    Answer, Batch, BlockRef, ClaimFacts, ClaimRow, Cursor, CustomerRow, DeviceFilter, DeviceRow,
+    Answer, Batch, BlockFacts, BlockRef, ClaimFacts, ClaimRow, Cursor, CustomerRow, DeviceFilter, DeviceRow,
     DeviceStatus, EarningRow, EpochFacts, EpochRow, EventKind, EventRow, OwnerRow, Page, Query, RefusalRow,
-    ReportFacts, RootStatus, Row, Seek, Store, StoreError, Total, VerdictRow,
+    ReorgRow, ReportFacts, RootStatus, Row, Seek, Store, StoreError, Total, VerdictRow, WINDOW, facts::fits,
 };
 
 /// A [`Store`] in memory, for tests, simulations and the browser. Reading costs time in proportion to all it holds.
@@ -36,8 +36,8 @@ impl Store for MemoryStore {
         Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner).cursor)
     }
 
-    async fn rewind(&self, to: BlockRef) -> Result<(), StoreError> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).rewind(to)
+    async fn rewind(&self, to: BlockRef, seen: Timestamp) -> Result<(), StoreError> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).rewind(to, seen)
     }
 
     async fn read(&self, query: Query) -> Result<Answer, StoreError> {
@@ -48,6 +48,8 @@ impl Store for MemoryStore {
 #[derive(Clone, Debug, Default)]
 struct State {
     cursor: Cursor,
+    blocks: BTreeMap<u64, BlockFacts>,
+    reorgs: Vec<ReorgRow>,
     events: BTreeMap<(u64, u64), Arc<Located>>,
     epochs: BTreeMap<Epoch, Arc<EpochFacts>>,
     claims: BTreeMap<(Address, Epoch), Arc<ClaimFacts>>,
@@ -56,6 +58,13 @@ struct State {
 
 impl State {
     fn apply(&mut self, batch: Batch, cursor: Cursor) -> Result<(), StoreError> {
+        for block in batch.blocks {
+            self.add_block(block)?;
+        }
+        let headers = batch.events.iter().map(|located| located.block).collect::<BTreeSet<_>>();
+        if let Some(block) = headers.into_iter().find(|block| !self.blocks.contains_key(block)) {
+            return Err(StoreError::NoHeader { block });
+        }
         for located in batch.events {
             self.add_event(located)?;
         }
@@ -76,15 +85,17 @@ impl State {
             if self.cursor.block.is_none_or(|stored| stored.number < block.number) {
                 self.cursor.block = Some(block);
             }
+            self.forget_headers();
         }
+        self.cursor.final_block = self.cursor.final_block.max(cursor.final_block);
         self.cursor.journal = self.cursor.journal.max(cursor.journal);
         Ok(())
     }
 
     /// The hash of every known block of this number must be this one.
     fn check_block(&self, block: BlockRef) -> Result<(), StoreError> {
-        let event = self.events.range((block.number, 0)..=(block.number, u64::MAX)).next();
-        let known = event.map(|(_, located)| located.block_hash).or(self
+        let header = self.blocks.get(&block.number);
+        let known = header.map(|header| header.hash).or(self
             .cursor
             .block
             .filter(|stored| stored.number == block.number)
@@ -95,6 +106,28 @@ impl State {
             }
             _ => Ok(()),
         }
+    }
+
+    fn add_block(&mut self, block: BlockFacts) -> Result<(), StoreError> {
+        self.check_block(BlockRef { number: block.number, hash: block.hash })?;
+        let known = self.blocks.entry(block.number).or_insert(block);
+        if *known == block {
+            return Ok(());
+        }
+        Err(StoreError::Conflict {
+            what: format!("the header of block {}", block.number),
+            expected: format!("{} after {}", known.time, known.parent),
+            found: format!("{} after {}", block.time, block.parent),
+        })
+    }
+
+    /// Headers of old blocks without events are of no use any more.
+    fn forget_headers(&mut self) {
+        let Some(oldest) = self.cursor.block.and_then(|block| block.number.checked_sub(WINDOW)) else {
+            return;
+        };
+        let with_events: BTreeSet<u64> = self.events.keys().map(|(block, _)| *block).collect();
+        self.blocks.retain(|number, _| *number > oldest || with_events.contains(number));
     }
 
     fn add_event(&mut self, located: Located) -> Result<(), StoreError> {
@@ -143,11 +176,25 @@ impl State {
         }
     }
 
-    fn rewind(&mut self, to: BlockRef) -> Result<(), StoreError> {
+    fn rewind(&mut self, to: BlockRef, seen: Timestamp) -> Result<(), StoreError> {
+        fits("the time of a reorganisation", seen.0)?;
+        if let Some(final_block) = self.cursor.final_block.filter(|number| to.number < *number) {
+            return Err(StoreError::Final { to: to.number, final_block });
+        }
         self.check_block(to)?;
+        let before = self.events.len();
         self.events.retain(|(block, _), _| *block <= to.number);
-        if self.cursor.block.is_some_and(|stored| stored.number > to.number) {
+        self.blocks.retain(|number, _| *number <= to.number);
+        if let Some(old) = self.cursor.block.filter(|stored| stored.number > to.number) {
             self.cursor.block = Some(to);
+            self.reorgs.push(ReorgRow {
+                id: count(self.reorgs.len()).saturating_add(1),
+                seen,
+                depth: old.number.saturating_sub(to.number),
+                old,
+                common: to,
+                events: count(before.saturating_sub(self.events.len())),
+            });
         }
         Ok(())
     }
@@ -167,6 +214,13 @@ impl State {
             Query::Customers(seek) => Answer::Customers(ascending(self.customers()?.into_values(), seek)),
             Query::Events(kind, seek) => Answer::Events(descending(self.event_rows(kind), seek)),
             Query::Refusals(seek) => Answer::Refusals(self.refusals(seek)),
+            Query::Window(limit) => {
+                let blocks = self.blocks.values().rev().take(limit.rows());
+                Answer::Window(
+                    blocks.map(|block| BlockRef { number: block.number, hash: block.hash }).collect(),
+                )
+            }
+            Query::Reorgs(seek) => Answer::Reorgs(descending(self.reorgs.iter().cloned(), seek)),
         })
     }
 
@@ -208,6 +262,7 @@ impl State {
             dust: facts.dust,
             burned: facts.burned,
             minted: facts.minted,
+            revenue: facts.revenue,
             units: facts.units.clone(),
             opened: facts.opened,
             closed: facts.closed,
@@ -355,6 +410,10 @@ impl State {
         rows.sort_by_key(Row::key);
         descending(rows.into_iter(), seek)
     }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 fn unknown_device(device: DeviceId) -> DeviceRow {

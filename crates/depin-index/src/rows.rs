@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "http")]
 use crate::http::schema;
-use crate::{DeviceStatus, Page, RootStatus, Total, VerdictCounts, clean, page::row};
+use crate::{BlockRef, DeviceStatus, Page, RootStatus, Total, VerdictCounts, clean, page::row};
 
 /// A closed epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct EpochRow {
     /// What was minted for it.
     #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
     pub minted: Amount,
+    /// What customers paid providers for it.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub revenue: Amount,
     /// Accepted work.
     #[cfg_attr(feature = "http", schema(schema_with = schema::units))]
     pub units: Units,
@@ -251,6 +254,26 @@ pub struct RefusalRow {
     pub count: u64,
 }
 row!(RefusalRow, (Epoch, Option<DeviceId>, Text), epoch, device, reason);
+
+/// A reorganisation that was undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct ReorgRow {
+    /// Counts up from 1.
+    pub id: u64,
+    /// When it was noticed, in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "http", schema(value_type = u64))]
+    pub seen: Timestamp,
+    /// How many blocks were undone.
+    pub depth: u64,
+    /// The newest block before.
+    pub old: BlockRef,
+    /// The newest block that both chains have.
+    pub common: BlockRef,
+    /// How many events were undone.
+    pub events: u64,
+}
+row!(ReorgRow, u64, id);
 
 impl From<Located> for EventRow {
     fn from(located: Located) -> Self {

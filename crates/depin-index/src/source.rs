@@ -3,19 +3,21 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use depin_core::Timestamp;
 
-use crate::{Batch, BlockRef, Cursor, Store, StoreError};
+use crate::{Batch, BlockRef, Cursor, Known, ReadError, Store, StoreError, Untrue};
 
 /// A feed of facts: a chain, a journal.
 ///
-/// It keeps no position of its own. Asked twice with the same cursor it says the same, unless the chain changed in between.
+/// It keeps no position of its own: the store says what it knows. Asked twice of the same state it says the same, unless the chain changed
+/// in between, or it learned to ask for more or fewer blocks at once.
 #[async_trait]
 pub trait EventSource: Send + Sync + Debug {
-    /// What comes after `after`.
+    /// What comes after what is known.
     ///
     /// # Errors
-    /// [`SourceError`]; ask again later, from the same cursor.
-    async fn next(&self, after: Cursor) -> Result<Step, SourceError>;
+    /// [`SourceError`]; unless it [is fatal](SourceError::is_fatal), ask again later.
+    async fn next(&self, known: &Known) -> Result<Step, SourceError>;
 }
 
 /// What a source has to say.
@@ -23,8 +25,8 @@ pub trait EventSource: Send + Sync + Debug {
 pub enum Step {
     /// Store this, then ask again from this cursor.
     Apply(Batch, Cursor),
-    /// The block of the cursor is no longer on the chain: go back to this one, then ask again.
-    Rewind(BlockRef),
+    /// The block of the cursor is no longer on the chain, which was noticed at this time: go back to this block, then ask again.
+    Rewind(BlockRef, Timestamp),
     /// Nothing yet.
     Idle,
 }
@@ -36,9 +38,16 @@ pub enum SourceError {
     /// Whatever lies behind the source failed.
     #[error("the source failed; see the cause, then ask again")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nobody could be asked, or not for so much.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// What was said cannot be true.
+    #[error(transparent)]
+    Untrue(#[from] Untrue),
     /// The chain changed below what the source can compare.
     #[error(
-        "block {found} is no longer on the chain and neither is anything since block {oldest}; delete the index and let it be rebuilt"
+        "block {found} is no longer on the chain and neither is anything known since block {oldest}: the reorganisation is deeper than the \
+         window; check that the RPC is of the right chain, then delete the index and let it be rebuilt"
     )]
     TooDeep {
         /// The block of the cursor.
@@ -46,6 +55,24 @@ pub enum SourceError {
         /// The oldest block that was compared.
         oldest: u64,
     },
+    /// The chain changed below what was final.
+    #[error(
+        "the chain changed above block {common}, and block {final_block} had been final: what was counted cannot be taken back; check that \
+         the RPC is of the right chain, let blocks be final later, then delete the index and let it be rebuilt"
+    )]
+    FinalReplaced {
+        /// The block that was final.
+        final_block: u64,
+        /// The last block that is still there.
+        common: u64,
+    },
+}
+
+impl SourceError {
+    /// Whether asking again cannot help: somebody has to decide.
+    pub const fn is_fatal(&self) -> bool {
+        matches!(self, Self::TooDeep { .. } | Self::FinalReplaced { .. })
+    }
 }
 
 /// Why one step from a source into a store was not taken.
@@ -65,9 +92,9 @@ pub enum AdvanceError {
 /// # Errors
 /// [`AdvanceError`]. The store is as it was; call again.
 pub async fn advance(source: &dyn EventSource, store: &dyn Store) -> Result<bool, AdvanceError> {
-    match source.next(store.cursor().await?).await? {
+    match source.next(&Known::of(store).await?).await? {
         Step::Apply(batch, cursor) => store.apply(batch, cursor).await?,
-        Step::Rewind(to) => store.rewind(to).await?,
+        Step::Rewind(to, seen) => store.rewind(to, seen).await?,
         Step::Idle => return Ok(false),
     }
     Ok(true)

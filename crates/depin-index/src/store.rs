@@ -3,11 +3,11 @@
 use std::{error::Error, fmt::Debug};
 
 use async_trait::async_trait;
-use depin_core::{Address, DeviceId, Digest, Epoch, Text};
+use depin_core::{Address, DeviceId, Digest, Epoch, Text, Timestamp};
 
 use crate::{
     Batch, BlockRef, ClaimRow, Cursor, CustomerRow, DeviceRow, DeviceStatus, EarningRow, EpochRow, EventKind,
-    EventRow, OwnerRow, Page, RefusalRow, Seek, VerdictRow,
+    EventRow, Limit, OwnerRow, Page, RefusalRow, ReorgRow, Seek, VerdictRow,
 };
 
 /// The answer to `$query`, which must be of the variant `$variant`.
@@ -40,12 +40,15 @@ pub trait Store: Send + Sync + Debug {
     /// [`StoreError`] when the store cannot be read.
     async fn cursor(&self) -> Result<Cursor, StoreError>;
 
-    /// Forgets every event above the block `to` and all that was derived from it, and moves the cursor back to `to`.
-    /// What came from the journal stays. A cursor that is not above `to` stays too.
+    /// Forgets every event and header above the block `to` and all that was derived from them, and moves the cursor back to `to`.
+    /// What came from the journal stays. A cursor that is not above `to` stays too, and then nothing is written down.
+    ///
+    /// Together with that it writes one row of [`Store::reorgs`], with the time `seen` at which the replaced block was noticed.
     ///
     /// # Errors
     /// [`StoreError::Reorganised`] when the store knows another block of that number: rewind further.
-    async fn rewind(&self, to: BlockRef) -> Result<(), StoreError>;
+    /// [`StoreError::Final`] when `to` lies below the final block.
+    async fn rewind(&self, to: BlockRef, seen: Timestamp) -> Result<(), StoreError>;
 
     /// Answers one question from one consistent state. The typed methods below ask and unwrap.
     ///
@@ -151,6 +154,22 @@ pub trait Store: Send + Sync + Debug {
     ) -> Result<Page<RefusalRow>, StoreError> {
         ask!(self, Query::Refusals(page), Refusals)
     }
+
+    /// The newest blocks whose hashes are known, newest first: what a follower compares with its chain.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn window(&self, limit: Limit) -> Result<Vec<BlockRef>, StoreError> {
+        ask!(self, Query::Window(limit), Window)
+    }
+
+    /// Reorganisations that were undone, newest first.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    async fn reorgs(&self, page: Seek<u64>) -> Result<Page<ReorgRow>, StoreError> {
+        ask!(self, Query::Reorgs(page), Reorgs)
+    }
 }
 
 /// Which devices.
@@ -177,6 +196,8 @@ pub enum Query {
     Customers(Seek<Address>),
     Events(Option<EventKind>, Seek<(u64, u64)>),
     Refusals(Seek<(Epoch, Option<DeviceId>, Text)>),
+    Window(Limit),
+    Reorgs(Seek<u64>),
 }
 
 /// The answer to the [`Query`] of the same name.
@@ -194,6 +215,8 @@ pub enum Answer {
     Customers(Page<CustomerRow>),
     Events(Page<EventRow>),
     Refusals(Page<RefusalRow>),
+    Window(Vec<BlockRef>),
+    Reorgs(Page<ReorgRow>),
 }
 
 /// Why a store could not do what it was asked to.
@@ -223,6 +246,22 @@ pub enum StoreError {
         expected: Digest,
         /// The hash that came.
         found: Digest,
+    },
+    /// A rewind below what is final.
+    #[error(
+        "block {to} lies below block {final_block}, which was final; delete the index and let it be rebuilt from a chain you trust"
+    )]
+    Final {
+        /// Where to.
+        to: u64,
+        /// The final block.
+        final_block: u64,
+    },
+    /// An event of a block whose header is unknown.
+    #[error("block {block} has an event and no header is known; give its header in the same batch")]
+    NoHeader {
+        /// The block.
+        block: u64,
     },
     /// A number that no database holds.
     #[error("{what} is {found}, above what can be indexed; look at where it came from")]

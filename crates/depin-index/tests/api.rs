@@ -256,7 +256,8 @@ async fn amounts_arrive_as_the_digits_that_were_fed() {
         ];
         let place = |(log, event)| sample::located(sample::block(1, 0), log, event);
         let events = (0..).zip(events).map(place).collect();
-        let batch = Batch { events, epochs: vec![facts], claims: vec![claim], ..Batch::default() };
+        let blocks = vec![sample::header(1, 0)];
+        let batch = Batch { blocks, events, epochs: vec![facts], claims: vec![claim], ..Batch::default() };
         store.apply(batch, Cursor::default()).await.unwrap();
         let app = serve(store);
         let digits = Value::String(amount.0.to_string());

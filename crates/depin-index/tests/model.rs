@@ -1,10 +1,10 @@
 //! The SQLite store says what the plain one says, whatever happens to both.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, Epoch, NetworkId, Text, Timestamp};
+use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, Epoch, Located, NetworkId, Text, Timestamp};
 use depin_index::{
-    Batch, BlockRef, ClaimFacts, Cursor, DeviceFilter, DeviceStatus, EventKind, Limit, MemoryStore, Query,
-    ReportFacts, Seek, SqliteStore, Store, conformance::sample,
+    Batch, BlockFacts, BlockRef, ClaimFacts, Cursor, DeviceFilter, DeviceStatus, EventKind, Limit,
+    MemoryStore, Query, ReportFacts, Seek, SqliteStore, Store, conformance::sample,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -12,7 +12,7 @@ use proptest::{collection::vec, option, prelude::*};
 #[derive(Clone, Debug)]
 enum Op {
     Apply(Batch, Cursor),
-    Rewind(BlockRef),
+    Rewind(BlockRef, Timestamp),
     Read(Query),
 }
 
@@ -42,7 +42,7 @@ fn batch() -> impl Strategy<Value = Batch> {
             .map(|(block, log, other)| {
                 sample::located(block, log, other.unwrap_or_else(|| sample::event(block.number * 3 + log)))
             })
-            .collect()
+            .collect::<Vec<_>>()
     });
     let claims = vec((0u64..4, 0u64..4, prop_oneof![9 => Just(7u128), 1 => any::<u128>()]), 0..3);
     let claims = claims.prop_map(|claims| {
@@ -64,7 +64,9 @@ fn batch() -> impl Strategy<Value = Batch> {
     });
     let epochs = vec((0u64..4, 0u64..6), 0..2)
         .prop_map(|epochs| epochs.into_iter().map(|(n, d)| sample::epoch(n, d)).collect());
-    (events, epochs, claims, reports).prop_map(|(events, epochs, claims, reports)| Batch {
+    let lonely = vec((block(), prop::bool::weighted(0.05)), 0..3);
+    (lonely, events, epochs, claims, reports).prop_map(|(lonely, events, epochs, claims, reports)| Batch {
+        blocks: headers(lonely, &events),
         events,
         epochs,
         claims,
@@ -72,8 +74,26 @@ fn batch() -> impl Strategy<Value = Batch> {
     })
 }
 
+/// The headers of the events, mostly, and some others, some of them wrong.
+fn headers(lonely: Vec<(BlockRef, bool)>, events: &[Located]) -> Vec<BlockFacts> {
+    let fork = |hash: Digest, number| u64::from(hash != sample::block(number, 0).hash);
+    let of_events =
+        events.iter().map(|event| sample::header(event.block, fork(event.block_hash, event.block)));
+    let others = lonely.into_iter().map(|(block, wrong)| {
+        let header = sample::header(block.number, fork(block.hash, block.number));
+        if wrong { BlockFacts { parent: Digest([9; 32]), ..header } } else { header }
+    });
+    // Without the first one now and then: an event without a header.
+    of_events.skip(usize::from(events.len() == 5)).chain(others).collect()
+}
+
 fn cursor() -> impl Strategy<Value = Cursor> {
-    (option::of(block()), 0u64..9).prop_map(|(block, journal)| Cursor { block, journal })
+    let final_block = option::weighted(0.1, 0u64..4);
+    (option::of(block()), final_block, 0u64..9).prop_map(|(block, final_block, journal)| Cursor {
+        block,
+        final_block,
+        journal,
+    })
 }
 
 fn seek<K: std::fmt::Debug>(key: impl Strategy<Value = K>) -> impl Strategy<Value = Seek<K>> {
@@ -118,13 +138,15 @@ fn query() -> impl Strategy<Value = Query> {
         (option::of(proptest::sample::select(EventKind::ALL)), seek(place()))
             .prop_map(|(kind, seek)| Query::Events(kind, seek)),
         seek((epoch(), option::of(device()), reason)).prop_map(Query::Refusals),
+        (1u16..6).prop_map(|rows| Query::Window(Limit::new(rows).unwrap())),
+        seek(0u64..6).prop_map(Query::Reorgs),
     ]
 }
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (batch(), cursor()).prop_map(|(batch, cursor)| Op::Apply(batch, cursor)),
-        1 => block().prop_map(Op::Rewind),
+        1 => (block(), 0u64..9).prop_map(|(to, seen)| Op::Rewind(to, Timestamp(seen))),
         6 => query().prop_map(Op::Read),
     ]
 }
@@ -157,10 +179,10 @@ async fn compare(ops: Vec<Op>, seen: &mut Seen) -> Result<(), TestCaseError> {
                 }
                 prop_assert_eq!(told(&sqlite.apply(batch, cursor).await), told(&outcome));
             }
-            Op::Rewind(to) => {
-                let outcome = plain.rewind(to).await;
+            Op::Rewind(to, noticed) => {
+                let outcome = plain.rewind(to, noticed).await;
                 seen.rewound += u32::from(outcome.is_ok());
-                prop_assert_eq!(told(&sqlite.rewind(to).await), told(&outcome));
+                prop_assert_eq!(told(&sqlite.rewind(to, noticed).await), told(&outcome));
             }
             Op::Read(query) => {
                 let outcome = plain.read(query.clone()).await;

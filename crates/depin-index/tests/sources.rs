@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use async_trait::async_trait;
+use depin_core::Timestamp;
 use depin_index::{
     AdvanceError, Batch, BlockRef, Cursor, EventSource, MemoryStore, Seek, SourceError, Step, Store, advance,
     conformance::{self, sample},
@@ -39,7 +40,7 @@ impl EventSource for Chain {
         if let Some(block) = after.block
             && block != self.block(block.number)
         {
-            return Ok(Step::Rewind(self.block(self.common)));
+            return Ok(Step::Rewind(self.block(self.common), Timestamp(1)));
         }
         let number = after.block.map_or(0, |block| block.number) + 1;
         if number > self.head {
@@ -47,7 +48,8 @@ impl EventSource for Chain {
         }
         let log =
             |log_index| sample::located(self.block(number), log_index, sample::event(number * 2 + log_index));
-        let batch = Batch { events: vec![log(0), log(1)], ..Batch::default() };
+        let blocks = vec![sample::header(number, u64::from(number > self.common))];
+        let batch = Batch { blocks, events: vec![log(0), log(1)], ..Batch::default() };
         Ok(match self.fault {
             Some(Fault::StandsStill) => Step::Apply(batch, after),
             Some(Fault::LooksAhead) => {
@@ -55,7 +57,7 @@ impl EventSource for Chain {
                 let batch = Batch { events: vec![event], ..Batch::default() };
                 Step::Apply(batch, Cursor { block: Some(self.block(number)), ..after })
             }
-            Some(Fault::RewindsForward) if number > 3 => Step::Rewind(self.block(number)),
+            Some(Fault::RewindsForward) if number > 3 => Step::Rewind(self.block(number), Timestamp(1)),
             _ => Step::Apply(batch, Cursor { block: Some(self.block(number)), ..after }),
         })
     }

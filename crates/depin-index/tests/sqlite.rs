@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use depin_core::{Address, Digest, Epoch, NetworkId};
+use depin_core::{Address, Digest, Epoch, NetworkId, Timestamp};
 use depin_index::{
     Batch, Cursor, DeviceFilter, EventKind, Limit, OpenError, RefusalRow, Seek, SqliteStore, Store,
     StoreError, conformance::sample,
@@ -117,7 +117,10 @@ async fn a_failure_while_rewinding_leaves_everything() {
             "CREATE TRIGGER hook BEFORE {when} ON {table} BEGIN SELECT RAISE(ABORT, 'the disk'); END"
         );
         other.execute_batch(&hook).unwrap();
-        assert!(matches!(store.rewind(sample::block(4, 0)).await, Err(StoreError::Backend(_))), "{table}");
+        assert!(
+            matches!(store.rewind(sample::block(4, 0), Timestamp(1)).await, Err(StoreError::Backend(_))),
+            "{table}"
+        );
         other.execute_batch("DROP TRIGGER hook").unwrap();
         assert_eq!(rows(&other), before, "{table}");
     }
@@ -130,8 +133,9 @@ async fn a_rewound_file_holds_the_rows_of_one_that_never_saw_the_blocks() {
         let (batch, cursor) = sample::batch(32, 5, 0);
         let store = scratch.open();
         store.apply(batch.clone(), cursor).await.unwrap();
-        store.rewind(sample::block(to, 0)).await.unwrap();
-        let low = Batch { events: sample::batch(to, 0, 0).0.events, ..batch };
+        store.rewind(sample::block(to, 0), Timestamp(1)).await.unwrap();
+        let low = sample::batch(to, 0, 0).0;
+        let low = Batch { blocks: low.blocks, events: low.events, ..batch };
         fresh.open().apply(low, Cursor { block: Some(sample::block(to, 0)), ..cursor }).await.unwrap();
         assert_eq!(rows(&scratch.other()), rows(&fresh.other()), "{to}");
     }
@@ -144,12 +148,13 @@ const VICTIM: &str = "DEPIN_INDEX_VICTIM";
 fn step(number: u64) -> (Batch, Cursor) {
     let block = sample::block(number, 0);
     let batch = Batch {
+        blocks: vec![sample::header(number, 0)],
         events: (0..2).map(|log| sample::located(block, log, sample::event(number * 2 + log))).collect(),
         epochs: vec![sample::epoch(number, 8)],
         claims: sample::claims(number),
         ..Batch::default()
     };
-    (batch, Cursor { block: Some(block), journal: number })
+    (batch, Cursor { block: Some(block), final_block: None, journal: number })
 }
 
 async fn write_until_killed(path: &Path) {
@@ -223,12 +228,12 @@ async fn while_another_process_writes_reads_go_on_and_writes_are_refused_in_word
 async fn a_newer_version_is_refused_and_left_as_it_was() {
     let scratch = Scratch::new();
     drop(scratch.open());
-    scratch.other().pragma_update(None, "user_version", 2).unwrap();
+    scratch.other().pragma_update(None, "user_version", 9).unwrap();
     let error = SqliteStore::open(scratch.path(), NETWORK).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 2, expected: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 9, expected: 2, .. }), "{error:?}");
     assert!(error.to_string().contains("update the program"), "{error}");
     let version: i64 = scratch.other().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 9);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use async_trait::async_trait;
-use depin_core::{Digest, NetworkId};
+use depin_core::{Digest, NetworkId, Timestamp};
 use depin_index::{
     Answer, Batch, BlockRef, Cursor, MemoryStore, Page, Query, SqliteStore, Store, StoreError, conformance,
 };
@@ -48,7 +48,8 @@ impl Store for Broken {
         match self.fault {
             Fault::LosesTheCursor => self.inner.apply(batch, Cursor::default()).await,
             Fault::KeepsHalfABatch => {
-                let events = Batch { events: batch.events.clone(), ..Batch::default() };
+                let (blocks, events) = (batch.blocks.clone(), batch.events.clone());
+                let events = Batch { blocks, events, ..Batch::default() };
                 let _ = self.inner.apply(events, Cursor::default()).await;
                 self.inner.apply(batch, cursor).await
             }
@@ -64,8 +65,8 @@ impl Store for Broken {
         self.inner.cursor().await
     }
 
-    async fn rewind(&self, to: BlockRef) -> Result<(), StoreError> {
-        if self.fault == Fault::ForgetsToRewind { Ok(()) } else { self.inner.rewind(to).await }
+    async fn rewind(&self, to: BlockRef, seen: Timestamp) -> Result<(), StoreError> {
+        if self.fault == Fault::ForgetsToRewind { Ok(()) } else { self.inner.rewind(to, seen).await }
     }
 
     async fn read(&self, query: Query) -> Result<Answer, StoreError> {

@@ -9,7 +9,7 @@
 
 use std::fmt::{Debug, Display};
 
-use depin_core::{Address, Amount, ChainEvent, DeviceId, Epoch};
+use depin_core::{Address, Amount, ChainEvent, DeviceId, Epoch, Timestamp};
 
 use crate::{
     Answer, Batch, Cursor, DeviceFilter, DeviceStatus, EventKind, Limit, Page, Query, Row, Seek, Store,
@@ -70,6 +70,8 @@ async fn a_new_store_is_empty(store: &dyn Store) -> Result<(), Broken> {
             Answer::Epoch(row) => row.is_none(),
             Answer::Earnings(page) => page.items.is_empty(),
             Answer::Verdicts(page) => page.items.is_empty(),
+            Answer::Window(blocks) => blocks.is_empty(),
+            Answer::Reorgs(page) => page.items.is_empty(),
         };
         holds(law, empty, answer)?;
     }
@@ -130,7 +132,8 @@ async fn amounts_are_exact(store: &dyn Store) -> Result<(), Broken> {
         let event = ChainEvent::CreditsPaid { customer, amount: *amount, burned: Amount(1) };
         sample::located(sample::block(1, 0), log_index, event)
     });
-    let batch = Batch { events: events.collect(), ..Batch::default() };
+    let blocks = vec![sample::header(1, 0)];
+    let batch = Batch { blocks, events: events.collect(), ..Batch::default() };
     feed(store, law, (batch, Cursor::default())).await?;
     let page = store.customers(everything()).await.map_err(|error| broken(law, error))?;
     let sums: Vec<_> = page.items.iter().map(|row| (row.paid.to_string(), row.burned.to_string())).collect();
@@ -167,7 +170,8 @@ async fn order_does_not_matter(forward: &dyn Store, backward: &dyn Store) -> Res
     let (batch, cursor) = sample::batch(32, 5, 0);
     feed(forward, law, (batch.clone(), cursor)).await?;
     for located in batch.events.into_iter().rev() {
-        feed(backward, law, (Batch { events: vec![located], ..Batch::default() }, cursor)).await?;
+        let blocks = vec![sample::header(located.block, 0)];
+        feed(backward, law, (Batch { blocks, events: vec![located], ..Batch::default() }, cursor)).await?;
     }
     for facts in batch.epochs.into_iter().rev() {
         feed(backward, law, (Batch { epochs: vec![facts], ..Batch::default() }, cursor)).await?;
@@ -225,7 +229,8 @@ async fn a_refused_batch_leaves_nothing(store: &dyn Store) -> Result<(), Broken>
 
 async fn the_cursor_never_goes_back(store: &dyn Store) -> Result<(), Broken> {
     let law = "a smaller cursor leaves a larger one where it is, each part for itself";
-    let cursor = |number, journal| Cursor { block: Some(sample::block(number, 0)), journal };
+    let cursor =
+        |number, journal| Cursor { block: Some(sample::block(number, 0)), final_block: None, journal };
     for (next, expected) in [
         (cursor(5, 5), cursor(5, 5)),
         (cursor(3, 9), cursor(5, 9)),
@@ -242,9 +247,11 @@ async fn another_hash_is_refused(store: &dyn Store) -> Result<(), Broken> {
     let law = "another hash of a known block is refused as a reorganisation";
     feed(store, law, sample::batch(8, 0, 0)).await?;
     let (fork, _) = sample::batch(8, 0, 1);
-    let applied = store.apply(Batch { events: fork.events, ..Batch::default() }, Cursor::default()).await;
+    let applied = store
+        .apply(Batch { blocks: fork.blocks, events: fork.events, ..Batch::default() }, Cursor::default())
+        .await;
     holds(law, matches!(applied, Err(StoreError::Reorganised { block: 1, .. })), applied)?;
-    let rewound = store.rewind(sample::block(8, 1)).await;
+    let rewound = store.rewind(sample::block(8, 1), Timestamp(7)).await;
     holds(law, matches!(rewound, Err(StoreError::Reorganised { block: 8, .. })), rewound)
 }
 
@@ -257,9 +264,10 @@ async fn a_rewind_leaves_what_was_never_above(
     let (full, cursor) = sample::batch(32, 5, 0);
     let (low, _) = sample::batch(to.min(32), 0, 0);
     feed(rewound, law, (full.clone(), cursor)).await?;
-    rewound.rewind(sample::block(to, 0)).await.map_err(|error| broken(law, error))?;
+    rewound.rewind(sample::block(to, 0), Timestamp(7)).await.map_err(|error| broken(law, error))?;
     let block = if to < 32 { Some(sample::block(to, 0)) } else { cursor.block };
-    feed(fresh, law, (Batch { events: low.events, ..full }, Cursor { block, ..cursor })).await?;
+    feed(fresh, law, (Batch { blocks: low.blocks, events: low.events, ..full }, Cursor { block, ..cursor }))
+        .await?;
     same(law, &dump(rewound, law).await?, &dump(fresh, law).await?)?;
     same(law, &format!("{:?}", rewound.cursor().await), &format!("{:?}", fresh.cursor().await))
 }
@@ -267,7 +275,7 @@ async fn a_rewind_leaves_what_was_never_above(
 async fn the_other_fork_can_follow(rewound: &dyn Store, fresh: &dyn Store) -> Result<(), Broken> {
     let law = "after a rewind the other fork can follow";
     feed(rewound, law, sample::batch(32, 5, 0)).await?;
-    rewound.rewind(sample::block(0, 0)).await.map_err(|error| broken(law, error))?;
+    rewound.rewind(sample::block(0, 0), Timestamp(7)).await.map_err(|error| broken(law, error))?;
     feed(rewound, law, sample::batch(40, 5, 1)).await?;
     feed(fresh, law, sample::batch(40, 5, 1)).await?;
     same(law, &dump(rewound, law).await?, &dump(fresh, law).await?)

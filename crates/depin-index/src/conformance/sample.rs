@@ -6,8 +6,8 @@ use depin_core::{
 };
 
 use crate::{
-    Batch, BlockRef, ClaimFacts, Cursor, CustomerEpoch, DeviceEpoch, EpochFacts, RefusalFacts, ReportFacts,
-    VerdictCounts,
+    Batch, BlockFacts, BlockRef, ClaimFacts, Cursor, CustomerEpoch, DeviceEpoch, EpochFacts, Line,
+    RefusalFacts, ReportEpoch, ReportFacts, VerdictCounts,
 };
 
 /// Amounts at which other representations lose digits: 2^53 - 1, 2^53, 2^53 + 1, 2^64, 2^128 - 1.
@@ -40,6 +40,13 @@ pub fn account(number: u64) -> Address {
 /// The block `number` of a chain; two forks differ in every hash.
 pub fn block(number: u64, fork: u64) -> BlockRef {
     BlockRef { number, hash: sha256(&[b"block", &number.to_be_bytes(), &fork.to_be_bytes()]) }
+}
+
+/// The header of that block: one every ten minutes, so that a few make hours and days.
+pub fn header(number: u64, fork: u64) -> BlockFacts {
+    let parent = block(number.wrapping_sub(1), fork).hash;
+    let time = Timestamp(number.saturating_mul(600_000).min(1 << 60));
+    BlockFacts { number, hash: block(number, fork).hash, parent, time }
 }
 
 /// `event` as log `log_index` of `block`.
@@ -93,6 +100,7 @@ pub fn epoch(number: u64, devices: u64) -> EpochFacts {
         dust: Amount(1),
         burned: Amount(u128::from(number)),
         minted: Amount(9_007_199_254_740_993),
+        revenue: Amount(u128::from(number) << 50),
         units: Units::new("byte-seconds".into(), u128::MAX),
         opened: Timestamp(number.saturating_mul(60_000)),
         closed: Timestamp(number.saturating_add(1).saturating_mul(60_000)),
@@ -105,6 +113,7 @@ pub fn epoch(number: u64, devices: u64) -> EpochFacts {
                 burned: Amount(u128::from(one)),
             })
             .collect(),
+        reports: (0..devices).map(reported).collect(),
         refusals: vec![
             RefusalFacts { device: None, reason: "tag".into(), count: 7 },
             RefusalFacts { device: Some(device(number % 8)), reason: "replayed".into(), count: 1 },
@@ -134,6 +143,7 @@ pub fn batch(blocks: u64, epochs: u64, fork: u64) -> (Batch, Cursor) {
         located(block, number % 2, event(number))
     };
     let batch = Batch {
+        blocks: (1..=blocks).map(|number| header(number, fork)).collect(),
         events: (0..blocks.saturating_mul(2)).map(place).collect(),
         epochs: (0..epochs).map(|number| epoch(number, 8)).collect(),
         claims: (0..epochs).flat_map(claims).collect(),
@@ -141,7 +151,7 @@ pub fn batch(blocks: u64, epochs: u64, fork: u64) -> (Batch, Cursor) {
             .map(|one| ReportFacts { device: device(one), count: one, last: Timestamp(one) })
             .collect(),
     };
-    let cursor = Cursor { block: Some(block(blocks, fork)), journal: epochs };
+    let cursor = Cursor { block: Some(block(blocks, fork)), final_block: None, journal: epochs };
     (batch, cursor)
 }
 
@@ -165,5 +175,17 @@ fn judged(epoch: Epoch, number: u64) -> DeviceEpoch {
         findings: vec![finding, Finding::skipped("possession.place", "no-witness", "no witness nearby")],
     };
     let earned = if accepted { Amount(u128::from(number) << 64) } else { Amount::ZERO };
-    DeviceEpoch { device, owner: account(number / 2), units, earned, verdict }
+    let line = Line {
+        deal: Digest([4; 32]),
+        customer: account(number % 3),
+        units: units.quantity,
+        revenue: Amount(earned.0 / 4),
+        emission: Amount(earned.0 - earned.0 / 4),
+    };
+    DeviceEpoch { device, owner: account(number / 2), units, earned, lines: vec![line], verdict }
+}
+
+fn reported(number: u64) -> ReportEpoch {
+    let span = (number > 0).then_some((Timestamp(number), Timestamp(number.saturating_mul(2))));
+    ReportEpoch { device: device(number), counted: number.saturating_mul(3), span, missing: number / 2 }
 }

@@ -16,7 +16,7 @@ pub async fn source(source: &dyn EventSource) -> Result<(), Broken> {
         same("asked twice from one cursor, a source says the same", &step, &again)?;
         match step {
             Step::Idle => return holds("a source has something to say", applied > 0, "nothing"),
-            Step::Rewind(to) => {
+            Step::Rewind(to, _) => {
                 let below = cursor.block.is_some_and(|block| to.number < block.number);
                 holds("a source rewinds to below its cursor only", below, to)?;
                 cursor.block = Some(to);

@@ -27,7 +27,7 @@ pub(super) fn add_epoch(transaction: &Transaction<'_>, facts: &EpochFacts) -> Re
     }
     transaction
         .prepare_cached(
-            "INSERT INTO epochs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            "INSERT INTO epochs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?
         .execute(params![
             Sql(facts.epoch),
@@ -38,6 +38,7 @@ pub(super) fn add_epoch(transaction: &Transaction<'_>, facts: &EpochFacts) -> Re
             Sql(facts.dust),
             Sql(facts.burned),
             Sql(facts.minted),
+            Sql(facts.revenue),
             facts.units.kind.as_str(),
             Sql(facts.units.quantity),
             Sql(facts.opened),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use depin_core::NetworkId;
+use depin_core::{Digest, NetworkId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
@@ -17,6 +17,7 @@ use tokio::sync::{
 
 use crate::{Answer, Batch, BlockRef, Cursor, Query, Store, StoreError};
 
+mod digest;
 mod facts;
 mod read;
 mod schema;
@@ -60,6 +61,19 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// SHA-256 of every row that says what happened: two indexes with equal digests hold the same, to the byte.
+    ///
+    /// The log of reorganisations is left out, which tells how an index came to hold it, and so are the headers of blocks without events,
+    /// which are kept for followers only. It reads everything: for tests and for repairs.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn content_digest(&self) -> Result<Digest, StoreError> {
+        self.ask(|connection| digest::content(connection)).await
+    }
+}
+
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore").field("path", &self.path).finish_non_exhaustive()
@@ -77,8 +91,8 @@ impl Store for SqliteStore {
         self.ask(|connection| read::cursor(connection)).await
     }
 
-    async fn rewind(&self, to: BlockRef) -> Result<(), StoreError> {
-        self.write(move |connection| write::rewind(connection, to)).await
+    async fn rewind(&self, to: BlockRef, seen: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| write::rewind(connection, to, seen)).await
     }
 
     async fn read(&self, query: Query) -> Result<Answer, StoreError> {
@@ -151,7 +165,7 @@ fn spawn(name: &str, connections: Vec<Connection>, waiting: usize) -> Result<mps
 
 #[cfg(test)]
 mod tests {
-    use depin_core::{Address, DeviceId, Digest, Epoch, KeyType, TypedKey};
+    use depin_core::{Address, DeviceId, Epoch, KeyType, TypedKey};
     use rusqlite::{
         trace::{TraceEvent, TraceEventCodes},
         types::Null,
@@ -188,6 +202,8 @@ mod tests {
             queries.push(Query::Events(Some(EventKind::Claimed), page));
         }
         queries.extend(seek((Epoch(1), Some(device), "late".into())).map(Query::Refusals));
+        queries.push(Query::Window(crate::Limit::default()));
+        queries.extend(seek(7).map(Query::Reorgs));
         queries
     }
 
@@ -200,7 +216,7 @@ mod tests {
         connection
             .execute_batch(
                 "INSERT INTO epochs VALUES (0, zeroblob(32), zeroblob(32), zeroblob(32), zeroblob(32), zeroblob(32),
-                 zeroblob(32), zeroblob(32), 'watt-hours', zeroblob(32), 0, 0, 0, 0, 0)",
+                 zeroblob(32), zeroblob(32), zeroblob(32), 'watt-hours', zeroblob(32), 0, 0, 0, 0, 0)",
             )
             .unwrap();
         let statements = Arc::new(Mutex::new(Vec::new()));

@@ -9,17 +9,24 @@ use rusqlite::{Connection, Params, Row, params, types::ValueRef};
 use super::value::Sql;
 use crate::{
     Answer, BlockRef, ClaimRow, Cursor, CustomerRow, DeviceFilter, DeviceRow, DeviceStatus, EarningRow,
-    EpochRow, EventKind, EventRow, Limit, OwnerRow, Page, Query, RefusalRow, RootStatus, Seek, StoreError,
-    Total, VerdictCounts, VerdictRow,
+    EpochRow, EventKind, EventRow, Limit, OwnerRow, Page, Query, RefusalRow, ReorgRow, RootStatus, Seek,
+    StoreError, Total, VerdictCounts, VerdictRow,
 };
 
 /// How far the index has read.
 pub(super) fn cursor(connection: &Connection) -> Result<Cursor, StoreError> {
-    let (number, hash, journal): (Option<Sql<u64>>, Option<Sql<Digest>>, Sql<u64>) = connection
-        .prepare_cached("SELECT block, block_hash, journal FROM progress")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let block = number.zip(hash).map(|(number, hash)| BlockRef { number: number.0, hash: hash.0 });
-    Ok(Cursor { block, journal: journal.0 })
+    connection
+        .prepare_cached("SELECT block, block_hash, final_block, journal FROM progress")?
+        .query_row([], |row| {
+            let number = row.get::<_, Option<Sql<u64>>>(0)?;
+            let block = match (number, row.get::<_, Option<Sql<Digest>>>(1)?) {
+                (Some(number), Some(hash)) => Some(BlockRef { number: number.0, hash: hash.0 }),
+                _ => None,
+            };
+            let final_block = row.get::<_, Option<Sql<u64>>>(2)?.map(|number| number.0);
+            Ok(Cursor { block, final_block, journal: row.get::<_, Sql<u64>>(3)?.0 })
+        })
+        .map_err(StoreError::from)
 }
 
 /// Answers one question, out of one snapshot.
@@ -42,6 +49,8 @@ pub(super) fn answer(connection: &mut Connection, query: Query) -> Result<Answer
         Query::Customers(seek) => Answer::Customers(customers(&snapshot, &seek)?),
         Query::Events(kind, seek) => Answer::Events(events(&snapshot, kind, &seek)?),
         Query::Refusals(seek) => Answer::Refusals(refusals(&snapshot, &seek)?),
+        Query::Window(limit) => Answer::Window(window(&snapshot, limit)?),
+        Query::Reorgs(seek) => Answer::Reorgs(reorgs(&snapshot, &seek)?),
     })
 }
 
@@ -79,7 +88,7 @@ fn below(after: Option<Epoch>) -> i64 {
 }
 
 fn epochs(snapshot: &Connection, seek: &Seek<Epoch>) -> Result<Page<EpochRow>, StoreError> {
-    let sql = "SELECT epoch, bundle, root, pool, paid, dust, burned, minted, unit, quantity, opened, closed,
+    let sql = "SELECT epoch, bundle, root, pool, paid, dust, burned, minted, revenue, unit, quantity, opened, closed,
                       accept, reject, inconclusive
                FROM epochs WHERE epoch <= ?1 ORDER BY epoch DESC LIMIT ?2";
     page(snapshot, sql, params![below(seek.after), rows(seek.limit)], seek.limit, |row| {
@@ -100,10 +109,11 @@ fn epochs(snapshot: &Connection, seek: &Seek<Epoch>) -> Result<Page<EpochRow>, S
             dust: amount(5)?,
             burned: amount(6)?,
             minted: amount(7)?,
-            units: units(row, 8)?,
-            opened: Timestamp(count(10)?),
-            closed: Timestamp(count(11)?),
-            verdicts: VerdictCounts { accept: count(12)?, reject: count(13)?, inconclusive: count(14)? },
+            revenue: amount(8)?,
+            units: units(row, 9)?,
+            opened: Timestamp(count(11)?),
+            closed: Timestamp(count(12)?),
+            verdicts: VerdictCounts { accept: count(13)?, reject: count(14)?, inconclusive: count(15)? },
         })
     })
 }
@@ -325,6 +335,37 @@ fn refusals(
             device: if signed { Some(row.get::<_, Sql<DeviceId>>(1)?.0) } else { None },
             reason: row.get::<_, Sql<Text>>(2)?.0,
             count: row.get::<_, Sql<u64>>(3)?.0,
+        })
+    })
+}
+
+fn window(snapshot: &Connection, limit: Limit) -> Result<Vec<BlockRef>, StoreError> {
+    let mut statement = snapshot
+        .prepare_cached("SELECT number, hash FROM blocks WHERE number >= 0 ORDER BY number DESC LIMIT ?1")?;
+    let most = i64::try_from(limit.rows()).unwrap_or_default();
+    let blocks = statement.query_map([most], |row| block(row, 0))?;
+    Ok(blocks.collect::<Result<_, _>>()?)
+}
+
+/// Number and hash, in two columns.
+fn block(row: &Row<'_>, column: usize) -> rusqlite::Result<BlockRef> {
+    let number = row.get::<_, Sql<u64>>(column)?.0;
+    Ok(BlockRef { number, hash: row.get::<_, Sql<Digest>>(column.saturating_add(1))?.0 })
+}
+
+fn reorgs(snapshot: &Connection, seek: &Seek<u64>) -> Result<Page<ReorgRow>, StoreError> {
+    let sql = "SELECT id, seen, old_number, old_hash, common_number, common_hash, events
+               FROM reorgs WHERE id <= ?1 ORDER BY id DESC LIMIT ?2";
+    let from = below(seek.after.map(Epoch));
+    page(snapshot, sql, params![from, rows(seek.limit)], seek.limit, |row| {
+        let (old, common) = (block(row, 2)?, block(row, 4)?);
+        Ok(ReorgRow {
+            id: row.get::<_, Sql<u64>>(0)?.0,
+            seen: row.get::<_, Sql<Timestamp>>(1)?.0,
+            depth: old.number.saturating_sub(common.number),
+            old,
+            common,
+            events: row.get::<_, Sql<u64>>(6)?.0,
         })
     })
 }

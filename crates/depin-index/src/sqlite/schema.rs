@@ -14,7 +14,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const APPLICATION_ID: i64 = 0x6465_706e;
 
 /// Version of the tables below. An older file is brought up by adding steps here; a newer one is refused.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Amounts and sums are 32 bytes, big-endian: SQLite compares blobs bytewise, which is then numerically.
 /// Keys are natural, so that nothing can be stored twice, and every list is read along an index.
@@ -24,7 +24,27 @@ CREATE TABLE progress (
     network BLOB NOT NULL,
     block INTEGER,
     block_hash BLOB,
+    final_block INTEGER,
     journal INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE blocks (
+    number INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL,
+    parent BLOB NOT NULL,
+    time INTEGER NOT NULL,
+    kept INTEGER NOT NULL  -- whether it has an event; other headers go when they are old
+) STRICT;
+CREATE INDEX blocks_without_events ON blocks (number) WHERE kept = 0;
+
+CREATE TABLE reorgs (
+    id INTEGER PRIMARY KEY,
+    seen INTEGER NOT NULL,
+    old_number INTEGER NOT NULL,
+    old_hash BLOB NOT NULL,
+    common_number INTEGER NOT NULL,
+    common_hash BLOB NOT NULL,
+    events INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE events (
@@ -70,6 +90,7 @@ CREATE TABLE epochs (
     dust BLOB NOT NULL,
     burned BLOB NOT NULL,
     minted BLOB NOT NULL,
+    revenue BLOB NOT NULL,
     unit TEXT NOT NULL,
     quantity BLOB NOT NULL,
     opened INTEGER NOT NULL,

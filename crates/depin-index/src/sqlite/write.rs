@@ -2,17 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use depin_core::{Address, ChainEvent, DeviceId, Digest, Epoch, Located, cbor};
+use depin_core::{Address, ChainEvent, DeviceId, Digest, Epoch, Located, Timestamp, cbor};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{facts, read, value::Sql};
-use crate::{Batch, BlockRef, Cursor, DeviceStatus, EventKind, StoreError, Total};
+use crate::{
+    Batch, BlockFacts, BlockRef, Cursor, DeviceStatus, EventKind, StoreError, Total, WINDOW, facts::fits,
+};
 
 /// Stores `batch` and `cursor`, both or neither.
 pub(super) fn apply(connection: &mut Connection, batch: &Batch, cursor: Cursor) -> Result<(), StoreError> {
     // A transaction that begins by reading and then writes would fail at once when another process writes.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (mut blocks, mut touched) = (BTreeMap::new(), Touched::default());
+    let with_events: BTreeSet<u64> = batch.events.iter().map(|located| located.block).collect();
+    for block in &batch.blocks {
+        check_block(&transaction, &mut blocks, BlockRef { number: block.number, hash: block.hash })?;
+        add_block(&transaction, block, with_events.contains(&block.number))?;
+    }
+    for number in &with_events {
+        keep_block(&transaction, *number)?;
+    }
     for located in &batch.events {
         check_block(&transaction, &mut blocks, BlockRef { number: located.block, hash: located.block_hash })?;
         add_event(&transaction, located, &mut touched)?;
@@ -35,6 +45,16 @@ pub(super) fn apply(connection: &mut Connection, batch: &Batch, cursor: Cursor) 
                 "UPDATE progress SET block = ?1, block_hash = ?2 WHERE block IS NULL OR block < ?1",
             )?
             .execute(params![Sql(block.number), Sql(block.hash)])?;
+        transaction
+            .prepare_cached(
+                "DELETE FROM blocks WHERE kept = 0 AND number <= (SELECT block FROM progress) - ?1",
+            )?
+            .execute([Sql(WINDOW)])?;
+    }
+    if let Some(number) = cursor.final_block {
+        transaction
+            .prepare_cached("UPDATE progress SET final_block = max(coalesce(final_block, 0), ?1)")?
+            .execute([Sql(number)])?;
     }
     transaction
         .prepare_cached("UPDATE progress SET journal = max(journal, ?1)")?
@@ -43,8 +63,13 @@ pub(super) fn apply(connection: &mut Connection, batch: &Batch, cursor: Cursor) 
 }
 
 /// Forgets every event above `to`, and brings what was derived from them to where it was before.
-pub(super) fn rewind(connection: &mut Connection, to: BlockRef) -> Result<(), StoreError> {
+pub(super) fn rewind(connection: &mut Connection, to: BlockRef, seen: Timestamp) -> Result<(), StoreError> {
+    fits("the time of a reorganisation", seen.0)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known = read::cursor(&transaction)?;
+    if let Some(final_block) = known.final_block.filter(|number| to.number < *number) {
+        return Err(StoreError::Final { to: to.number, final_block });
+    }
     check_block(&transaction, &mut BTreeMap::new(), to)?;
     // Above the last number a database holds there is nothing to forget.
     let above = i64::try_from(to.number).unwrap_or(i64::MAX);
@@ -57,18 +82,65 @@ pub(super) fn rewind(connection: &mut Connection, to: BlockRef) -> Result<(), St
         }
     }
     touched.pay(&transaction, -1, Total::minus)?;
-    transaction.execute("DELETE FROM events WHERE block > ?1", [above])?;
+    let events = transaction.execute("DELETE FROM events WHERE block > ?1", [above])?;
+    transaction.execute("DELETE FROM blocks WHERE number > ?1", [above])?;
     touched.register(&transaction)?;
     transaction.execute(
         "DELETE FROM devices WHERE registered_at IS NULL AND last_epoch IS NULL AND reports = 0",
         [],
     )?;
     transaction.execute("DELETE FROM customers WHERE payments = 0 AND epochs = 0", [])?;
-    transaction.execute(
-        "UPDATE progress SET block = ?1, block_hash = ?2 WHERE block > ?1",
-        params![above, Sql(to.hash)],
-    )?;
+    if let Some(old) = known.block.filter(|block| block.number > to.number) {
+        transaction
+            .execute("UPDATE progress SET block = ?1, block_hash = ?2", params![above, Sql(to.hash)])?;
+        let (number, hash) = (Sql(old.number), Sql(old.hash));
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        transaction.execute(
+            "INSERT INTO reorgs (seen, old_number, old_hash, common_number, common_hash, events)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![Sql(seen), number, hash, above, Sql(to.hash), events],
+        )?;
+    }
     Ok(transaction.commit()?)
+}
+
+/// A header, unless it is known.
+fn add_block(transaction: &Transaction<'_>, block: &BlockFacts, kept: bool) -> Result<(), StoreError> {
+    let added = transaction
+        .prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?
+        .execute(params![Sql(block.number), Sql(block.hash), Sql(block.parent), Sql(block.time), kept])?;
+    if added == 1 {
+        return Ok(());
+    }
+    let (parent, time): (Sql<Digest>, Sql<Timestamp>) = transaction
+        .prepare_cached("SELECT parent, time FROM blocks WHERE number = ?1")?
+        .query_row([Sql(block.number)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if (parent.0, time.0) == (block.parent, block.time) {
+        return Ok(());
+    }
+    Err(StoreError::Conflict {
+        what: format!("the header of block {}", block.number),
+        expected: format!("{} after {}", time.0, parent.0),
+        found: format!("{} after {}", block.time, block.parent),
+    })
+}
+
+/// A block with an event must have a header, which stays as long as the event.
+fn keep_block(transaction: &Transaction<'_>, number: u64) -> Result<(), StoreError> {
+    let kept = transaction
+        .prepare_cached("SELECT kept FROM blocks WHERE number = ?1")?
+        .query_row([Sql(number)], |row| row.get::<_, bool>(0))
+        .optional()?;
+    match kept {
+        None => return Err(StoreError::NoHeader { block: number }),
+        Some(true) => {}
+        Some(false) => {
+            transaction
+                .prepare_cached("UPDATE blocks SET kept = 1 WHERE number = ?1")?
+                .execute([Sql(number)])?;
+        }
+    }
+    Ok(())
 }
 
 /// What events that come or go change besides their own rows: once for each device and customer, however many there are.
@@ -138,8 +210,7 @@ fn check_block(
         Some(hash) => Some(*hash),
         None => transaction
             .prepare_cached(
-                "SELECT block_hash FROM (SELECT block_hash FROM events WHERE block = ?1 LIMIT 1)
-                 UNION ALL SELECT block_hash FROM progress WHERE block = ?1",
+                "SELECT hash FROM blocks WHERE number = ?1 UNION ALL SELECT block_hash FROM progress WHERE block = ?1",
             )?
             .query_row([i64::try_from(block.number).unwrap_or(i64::MAX)], |row| {
                 Ok(row.get::<_, Sql<Digest>>(0)?.0)

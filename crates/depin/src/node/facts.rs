@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use depin_core::{DeviceId, Outcome, Text, Timestamp, Units, Verdict};
-use depin_index::{ClaimFacts, CustomerEpoch, DeviceEpoch, EpochFacts, RefusalFacts, VerdictCounts};
+use depin_core::{DeviceId, KeyId, Outcome, Text, Timestamp, Units, Verdict, cbor, sha256};
+use depin_identity::{Envelope, ReplayError, Report};
+use depin_index::{
+    ClaimFacts, CustomerEpoch, DeviceEpoch, EpochFacts, Line, RefusalFacts, ReportEpoch, VerdictCounts,
+};
 use depin_rewards::ClaimTree;
 
 use crate::{
     bundle::{Bundle, DeviceSection},
     entry::Entry,
+    state::DeviceState,
 };
 
 /// The facts of a closed epoch.
@@ -26,6 +30,7 @@ pub(super) fn epoch_facts(bundle: &Bundle) -> EpochFacts {
         dust: bundle.result.dust,
         burned: bundle.result.burned,
         minted: bundle.result.minted,
+        revenue: bundle.result.revenue,
         units: Units::new(unit.clone(), units),
         opened: Timestamp(bundle.header.schedule.opens),
         closed: Timestamp(bundle.header.schedule.closes),
@@ -45,6 +50,7 @@ pub(super) fn epoch_facts(bundle: &Bundle) -> EpochFacts {
                 burned: charge.burned,
             })
             .collect(),
+        reports: bundle.devices.iter().filter_map(report_epoch).collect(),
         refusals: refusals(bundle),
     }
 }
@@ -56,8 +62,67 @@ fn device_epoch(bundle: &Bundle, section: &DeviceSection) -> Option<DeviceEpoch>
         owner: section.record.as_ref()?.owner,
         units: Units::new(bundle.header.params.unit.clone(), quantity),
         earned: section.earned,
+        lines: section.lines.iter().map(line).collect(),
         verdict: verdict(&section.verdicts)?,
     })
+}
+
+fn line(earned: &depin_rewards::Earned) -> Line {
+    Line {
+        deal: earned.deal,
+        customer: earned.customer,
+        units: earned.units,
+        revenue: earned.revenue,
+        emission: earned.emission,
+    }
+}
+
+/// The reports of a device that counted, and the sequence numbers they skipped; none if it sent none.
+fn report_epoch(section: &DeviceSection) -> Option<ReportEpoch> {
+    let mut sent: Vec<_> = section
+        .entries
+        .iter()
+        .filter_map(|indexed| match &indexed.entry {
+            Entry::Report { received, envelope } => Some((indexed.index, *received, envelope)),
+            _ => None,
+        })
+        .collect();
+    sent.sort_unstable_by_key(|(index, ..)| *index);
+    let mut state = section.before.clone();
+    let mut last: BTreeMap<(KeyId, u32), u64> = BTreeMap::new();
+    for known in &state.marks {
+        last.extend(known.marks.boots().map(|(boot, highest)| ((known.key, boot), highest)));
+    }
+    let mut counts =
+        ReportEpoch { device: section.device, counted: 0, span: None, missing: 0 };
+    let any = !sent.is_empty();
+    for (_, received, envelope) in sent {
+        let Some((key, report)) = counted(&mut state, envelope) else { continue };
+        counts.counted = counts.counted.saturating_add(1);
+        counts.span = Some((counts.span.map_or(received, |(first, _)| first), received));
+        // A start of the device that is new may begin at any number.
+        let before = last.entry((key, report.boot)).or_insert(report.sequence);
+        if report.sequence > *before {
+            let skipped = report.sequence.saturating_sub(*before).saturating_sub(1);
+            counts.missing = counts.missing.saturating_add(skipped);
+            *before = report.sequence;
+        }
+    }
+    any.then_some(counts)
+}
+
+/// What a report says, if it counts after what `state` has seen: as the fold decides, without asking again who signed.
+fn counted(state: &mut DeviceState, envelope: &[u8]) -> Option<(KeyId, Report)> {
+    let envelope = Envelope::parse(envelope).ok()?;
+    let report: Report = cbor::from_slice(envelope.payload()).ok()?;
+    let statement = sha256(&[envelope.payload()]);
+    match state.admit(envelope.key_id(), report.boot, report.sequence) {
+        Ok(_) => {}
+        Err(ReplayError::Duplicate { .. }) if !state.has_stated(&statement) => {}
+        Err(_) => return None,
+    }
+    state.remember_statement(statement, report.time);
+    Some((envelope.key_id(), report))
 }
 
 /// A device with several services has several verdicts; the index shows one, with every contribution and finding.
