@@ -10,23 +10,27 @@ pub mod dev;
 mod drive;
 mod facts;
 mod gate;
+mod health;
 mod http;
 mod intake;
 pub mod journal;
 pub mod launch;
+pub mod page;
+mod metrics;
 mod room;
+mod serve;
 mod settle;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex as StdMutex, PoisonError},
 };
 
 use depin_core::{Digest, Epoch, Text, Timestamp};
-use depin_evm::{ContractCallError, EventsError, HeaderError, events, final_block};
+use depin_evm::{ContractCallError, EventsError, HeaderError, events, final_block, header};
 use depin_identity::{Domain, SoftwareKey};
-use depin_index::{Batch, BlockRef, Cursor, OpenError, ReportFacts, SqliteStore, Store, StoreError};
+use depin_index::{Batch, BlockFacts, BlockRef, Cursor, OpenError, ReportFacts, SqliteStore, Store, StoreError};
 use depin_proof::{BeaconError, BeaconSource};
 use depin_rewards::LedgerError;
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -36,8 +40,12 @@ pub use self::{
     clock::Clock,
     drive::{block_beacon, catalogue},
     gate::Gate,
+    health::{Degraded, Health, Part},
+    http::Readiness,
     journal::FileJournal,
     launch::Launch,
+    metrics::Metrics,
+    serve::{Limits, bind, serve},
     settle::payout,
 };
 use self::{
@@ -104,6 +112,8 @@ pub(crate) struct Inner {
     journal: Arc<dyn Journal>,
     store: Arc<SqliteStore>,
     intake: mpsc::Sender<intake::Work>,
+    metrics: Arc<Metrics>,
+    health: health::Monitor,
     /// What may wait at the door, in kibibytes.
     room: Arc<Semaphore>,
     /// Refusals by reason that are counted, not kept.
@@ -254,6 +264,8 @@ impl Node {
             journal,
             store,
             intake,
+            metrics: Arc::new(Metrics::default()),
+            health: health::Monitor::default(),
             room: Arc::new(Semaphore::new(intake::ROOM)),
         });
         {
@@ -263,6 +275,11 @@ impl Node {
         }
         tokio::spawn(intake::run(Arc::downgrade(&inner), Arc::clone(&inner.gate), queue));
         Ok(Self(inner))
+    }
+
+    /// How it is.
+    pub fn health(&self) -> Health {
+        self.0.health.health()
     }
 
     /// The node's phases, and who is waited for.
@@ -288,11 +305,6 @@ impl Node {
     /// The index.
     pub fn store(&self) -> &Arc<SqliteStore> {
         &self.0.store
-    }
-
-    /// The HTTP interface: intake and reading.
-    pub fn router(&self) -> axum::Router {
-        http::router(Arc::clone(&self.0))
     }
 
     /// Refused reports that are not in the journal, by reason, since the node started: those that no registered key signed, and those beyond
@@ -497,7 +509,11 @@ impl Inner {
         if entries.is_empty() {
             return Ok(());
         }
-        let Err(error) = self.journal.append(entries).await else { return Ok(()) };
+        let (count, begun) = (u32::try_from(entries.len()).unwrap_or(u32::MAX), std::time::Instant::now());
+        let Err(error) = self.journal.append(entries).await else {
+            self.metrics.appended(count, begun.elapsed());
+            return Ok(());
+        };
         tracing::error!(%error, "the journal cannot be written; going back to what it holds");
         core.ahead = true;
         // Should the journal not be readable either, nothing is believed before it is.
@@ -553,6 +569,16 @@ impl Inner {
         if let Some(last) = final_block(client, self.chain.finality()).await? {
             let from = known.block.map_or(0, |block| block.number.saturating_add(1));
             batch.events = events(client, self.chain.deployment(), from, last.number).await?;
+            let numbers: BTreeSet<u64> = batch.events.iter().map(|located| located.block).collect();
+            for number in numbers {
+                let header = header(client, number).await?;
+                batch.blocks.push(BlockFacts {
+                    number,
+                    hash: Digest(header.hash_slow().0),
+                    parent: Digest(header.parent_hash.0),
+                    time: Timestamp(header.timestamp.saturating_mul(1000)),
+                });
+            }
             block = Some(BlockRef { number: last.number, hash: last.hash });
         }
         if let Some(bundle) = bundle {
@@ -563,7 +589,8 @@ impl Inner {
         batch.reports = seen
             .map(|(device, (count, last))| ReportFacts { device: *device, count: *count, last: *last })
             .collect();
-        self.store.apply(batch, Cursor { block, journal: core.tree.size() }).await?;
+        let final_block = block.map(|block| block.number);
+        self.store.apply(batch, Cursor { block, final_block, journal: core.tree.size() }).await?;
         Ok(())
     }
 }

@@ -1,0 +1,139 @@
+//! The node over HTTP: intake, reading and administration, each a router of its own so that each can have a listener of its own.
+
+mod admin;
+mod intake;
+mod reading;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+
+use super::{Inner, Node, intake::Refused, page};
+use crate::api::{ApiError, ApiErrorBody, paths};
+
+pub use self::admin::Readiness;
+use self::intake::MAX_BODY;
+
+impl Node {
+    /// Intake and reading on one router, as a network for development serves them.
+    pub fn router(&self) -> Router {
+        let inner = Arc::clone(&self.0);
+        finish(intake_routes().merge(reading_routes()).with_state(Arc::clone(&inner)).merge(index(&inner)))
+    }
+
+    /// What devices and customers send: reports, registrations, deals; and what they need to know for that: network, status, work, credit.
+    pub fn intake(&self) -> Router {
+        let routes = intake_routes().route(paths::NETWORK, get(intake::network));
+        finish(routes.with_state(Arc::clone(&self.0)))
+    }
+
+    /// What everybody may read: the index, its stream, bundles, the page; and the relay that takes claims.
+    pub fn reading(&self) -> Router {
+        finish(reading_routes().with_state(Arc::clone(&self.0)).merge(index(&self.0)))
+    }
+
+    /// What operators and their monitoring ask: `/healthz`, `/readyz`, `/metrics`. Not for the public.
+    pub fn administration(&self) -> Router {
+        let routes = Router::new()
+            .route("/healthz", get(admin::alive))
+            .route("/readyz", get(admin::ready))
+            .route("/metrics", get(admin::metrics));
+        routes.with_state(Arc::clone(&self.0)).fallback(admin::nothing).layer(middleware::from_fn(harmless))
+    }
+}
+
+fn intake_routes() -> Router<Arc<Inner>> {
+    Router::new()
+        .route(paths::STATUS, get(intake::status))
+        .route(paths::REPORTS, post(intake::reports))
+        .route(paths::REGISTRATIONS, post(intake::registration))
+        .route(paths::DEALS, post(intake::deal))
+        .route(&format!("{}/{{device}}", paths::WORK), get(intake::work))
+        .route(&format!("{}/{{customer}}", paths::CREDIT), get(intake::credit))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+fn reading_routes() -> Router<Arc<Inner>> {
+    Router::new()
+        .route(paths::RELAY, post(reading::relay))
+        .route(&format!("{}/{{epoch}}", paths::BUNDLES), get(reading::bundle))
+        .route(&format!("{}/{{epoch}}/devices/{{device}}", paths::BUNDLES), get(reading::excerpt))
+        .layer(DefaultBodyLimit::max(reading::MAX_CLAIMS_BODY))
+}
+
+fn index(inner: &Inner) -> Router {
+    let network = serde_json::to_value(&inner.info).unwrap_or_default();
+    depin_index::router(Arc::<depin_index::SqliteStore>::clone(&inner.store), network).merge(page::router())
+}
+
+fn finish(router: Router) -> Router {
+    router.fallback(depin_index::http::not_found).layer(middleware::from_fn(harmless))
+}
+
+/// Whatever a device wrote stays data: no browser may take an answer for a page, frame it, or tell others where it came from. A page of ours
+/// says for itself what it may do.
+async fn harmless(request: Request, next: Next) -> Response {
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// An error in words.
+pub(super) struct Failure(StatusCode, ApiErrorBody);
+
+impl Failure {
+    fn new(status: StatusCode, code: &str, message: impl Into<String>, next: &str) -> Self {
+        Self(status, ApiErrorBody { code: code.into(), message: message.into(), next: next.into() })
+    }
+
+    fn bad(message: impl std::fmt::Display, next: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", message.to_string(), next)
+    }
+
+    /// The node has as much to do as it can.
+    fn busy() -> Self {
+        let message = "the node has more requests than it can take";
+        let next = "send it again after the time in Retry-After";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", message, next)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let retry = self.0 == StatusCode::TOO_MANY_REQUESTS || self.0 == StatusCode::SERVICE_UNAVAILABLE;
+        let mut response = (self.0, Json(ApiError { error: self.1 })).into_response();
+        if retry {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let status = match refused.code {
+            "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, refused.code, refused.message, refused.next)
+    }
+}
