@@ -54,7 +54,8 @@ pub struct BlockFacts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// Headers, in any order: of every block with an event, unless it is stored already, and of the newest blocks with or without one. What
-    /// a store must keep of them is the headers of blocks with events and those of the [`WINDOW`] newest blocks.
+    /// a store must keep of them is the headers of blocks with events and those of the newest block
+    /// and the [`WINDOW`] before it.
     pub blocks: Vec<BlockFacts>,
     /// What the chain said, in any order.
     pub events: Vec<Located>,
@@ -226,7 +227,7 @@ pub struct ReportFacts {
 /// Deepest claim tree: 2^64 accounts.
 pub const MAX_PROOF: usize = 64;
 
-/// How many of the newest block hashes a store keeps at least: the deepest reorganisation that a follower can undo.
+/// How many block hashes below the newest a store keeps at least: the deepest reorganisation that a follower can undo.
 pub const WINDOW: u64 = 256;
 
 impl Batch {

@@ -127,7 +127,7 @@ impl State {
             return;
         };
         let with_events: BTreeSet<u64> = self.events.keys().map(|(block, _)| *block).collect();
-        self.blocks.retain(|number, _| *number > oldest || with_events.contains(number));
+        self.blocks.retain(|number, _| *number >= oldest || with_events.contains(number));
     }
 
     fn add_event(&mut self, located: Located) -> Result<(), StoreError> {

@@ -4,7 +4,8 @@
 use async_trait::async_trait;
 use depin_core::Timestamp;
 use depin_index::{
-    AdvanceError, Batch, BlockRef, Cursor, EventSource, MemoryStore, Seek, SourceError, Step, Store, advance,
+    AdvanceError, Batch, BlockRef, Cursor, EventSource, Known, MemoryStore, Seek, SourceError, Step, Store,
+    advance,
     conformance::{self, sample},
 };
 
@@ -33,7 +34,8 @@ impl Chain {
 
 #[async_trait]
 impl EventSource for Chain {
-    async fn next(&self, after: Cursor) -> Result<Step, SourceError> {
+    async fn next(&self, known: &Known) -> Result<Step, SourceError> {
+        let after = known.cursor;
         if self.fault == Some(Fault::Down) {
             return Err(SourceError::Backend("no route to host".into()));
         }

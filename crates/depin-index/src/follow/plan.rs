@@ -111,8 +111,9 @@ pub(super) fn final_block(tips: &Tips) -> Option<u64> {
 
 /// Headers that are missing between `deep` and the unbroken run of known blocks that ends with the cursor.
 fn fill(known: &Known, deep: u64) -> Option<Plan> {
-    let mut oldest = known.cursor.block?.number;
-    for block in known.window.iter().skip_while(|block| block.number >= oldest) {
+    let cursor = known.cursor.block?.number;
+    let mut oldest = cursor;
+    for block in known.window.iter().skip_while(|block| block.number >= cursor) {
         if block.number.checked_add(1) != Some(oldest) {
             break;
         }

@@ -47,7 +47,7 @@ pub(super) fn apply(connection: &mut Connection, batch: &Batch, cursor: Cursor) 
             .execute(params![Sql(block.number), Sql(block.hash)])?;
         transaction
             .prepare_cached(
-                "DELETE FROM blocks WHERE kept = 0 AND number <= (SELECT block FROM progress) - ?1",
+                "DELETE FROM blocks WHERE kept = 0 AND number < (SELECT block FROM progress) - ?1",
             )?
             .execute([Sql(WINDOW)])?;
     }
