@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use depin::{
     Network,
     api::{Contracts, NetworkInfo},
-    node::{Chain, Clock, Launch, Node, NodeParts, block_beacon, catalogue},
+    node::{Chain, Clock, Launch, Node, NodeOptions, NodeParts, block_beacon, catalogue},
 };
 use depin_core::{Millis, Timestamp};
 use depin_evm::{
@@ -85,6 +85,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         beacons: Arc::new(beacons),
         clock: Clock::Wall,
         tamper: None,
+        options: NodeOptions::default(),
     })
     .await?;
     let listener = tokio::net::TcpListener::bind(arguments.listen).await.with_context(|| {

@@ -15,7 +15,7 @@ use depin::{
     Bundle, Catalogue, Network,
     api::{Contracts, NetworkInfo, Phase},
     network::NetworkError,
-    node::{Clock, Launch, Node, NodeError, NodeParts, launch::TOKEN},
+    node::{Clock, Launch, Node, NodeError, NodeOptions, NodeParts, launch::TOKEN},
     params::BeaconParams,
 };
 use depin_core::{Address, Epoch, Millis, OutOfBounds, Timestamp, sha256};
@@ -354,6 +354,7 @@ impl World {
             beacons: Arc::new(SeedBeacon::new(beacon_seed(config))),
             clock,
             tamper: config.operator.tamper(),
+            options: NodeOptions::default(),
         })
         .await?;
         chain.set_time(node.clock());

@@ -13,7 +13,7 @@ use depin_evm::{
 use depin_identity::SoftwareKey;
 use depin_proof::SeedBeacon;
 
-use super::{Chain, Clock, Launch, Node, NodeError, NodeParts, launch::TOKEN};
+use super::{Chain, Clock, Launch, Node, NodeError, NodeOptions, NodeParts, launch::TOKEN};
 use crate::{
     api::{Contracts, NetworkInfo},
     network::{Catalogue, Network, NetworkError},
@@ -127,6 +127,7 @@ impl Network {
             beacons: Arc::new(SeedBeacon::new(seed)),
             clock,
             tamper: None,
+            options: NodeOptions::default(),
         })
         .await?;
         Ok(DevNetwork { node, chain, deployment, operator })

@@ -80,6 +80,24 @@ pub struct NodeParts {
     pub clock: Clock,
     /// What a dishonest operator does to an epoch before closing it; simulations only.
     pub tamper: Option<Tamper>,
+    /// How it keeps its files.
+    pub options: NodeOptions,
+}
+
+/// How a node keeps its files.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// The journal keeps the entries of this many closed epochs; older ones are removed once their bundle is final on chain and lies on disk.
+    /// None keeps all.
+    pub keep_epochs: Option<u64>,
+    /// Size in bytes at which the journal goes on in another segment.
+    pub segment_bytes: u64,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self { keep_epochs: None, segment_bytes: 64 << 20 }
+    }
 }
 
 impl std::fmt::Debug for NodeParts {
@@ -235,7 +253,7 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub async fn open_on(parts: NodeParts, journal: Arc<dyn Journal>) -> Result<Self, NodeError> {
-        let NodeParts { dir, network, info, key, chain, beacons, clock, tamper } = parts;
+        let NodeParts { dir, network, info, key, chain, beacons, clock, tamper, options: _ } = parts;
         let bundles = dir.join("bundles");
         std::fs::create_dir_all(&bundles).map_err(|error| NodeError::Io { path: bundles, error })?;
         let store = Arc::new(SqliteStore::open(dir.join("index.sqlite"), network.params().network())?);
@@ -311,6 +329,16 @@ impl Node {
     /// what one device may leave there.
     pub fn strangers(&self) -> BTreeMap<Text, u64> {
         self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops taking requests, answers those that were taken, and lets go of the directory. Nothing is written afterwards.
+    ///
+    /// # Errors
+    /// [`NodeError`] when what was taken could not be made durable; whoever sent it got no receipt.
+    pub async fn shutdown(&self) -> Result<(), NodeError> {
+        self.0.health.degrade(Part::Shutdown, self.0.now(), &"the node is stopping");
+        drop(self.0.core.lock().await);
+        Ok(())
     }
 
     /// The current epoch.

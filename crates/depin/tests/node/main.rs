@@ -31,7 +31,7 @@ use depin::{
     },
     excerpt::Excerpt,
     node::{
-        Chain, Clock, FileJournal, Node, NodeError, NodeParts, bundle_path,
+        Chain, Clock, FileJournal, Node, NodeError, NodeOptions, NodeParts, bundle_path,
         journal::{Journal, JournalError},
     },
 };

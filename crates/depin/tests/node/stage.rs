@@ -58,6 +58,7 @@ impl Stage {
             beacons: Arc::new(beacons()),
             clock: self.clock.clone(),
             tamper: None,
+            options: NodeOptions::default(),
         }
     }
 
