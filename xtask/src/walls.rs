@@ -105,8 +105,20 @@ const WALLS: &[Wall] = &[
     Wall {
         of: &["depin-evm"],
         with: Features::All,
-        rule: Rule::OfOursOnly(&["depin-core", "depin-identity", "depin-proof", "depin-rewards"]),
+        rule: Rule::OfOursOnly(&[
+            "depin-core",
+            "depin-identity",
+            "depin-index",
+            "depin-proof",
+            "depin-rewards",
+        ]),
         reason: "it implements the chain-side seams of the domain crates, and knows nothing above them",
+    },
+    Wall {
+        of: &["depin-evm"],
+        with: Features::None,
+        rule: Rule::Without(&["rusqlite", "axum", "utoipa"]),
+        reason: "it gives depin-index a chain to follow, and needs neither its store nor its API for that",
     },
     Wall {
         of: &["depin"],

@@ -101,6 +101,11 @@ fn place(url: &Url) -> Box<str> {
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default()).into()
 }
 
+/// An answer larger than is read.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer exceeds {MAX_BODY} bytes; ask for fewer blocks")]
+pub(crate) struct TooLarge;
+
 /// A transport over several nodes of one chain.
 #[derive(Clone, Debug)]
 struct Fallback {
@@ -246,8 +251,7 @@ impl Fallback {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > MAX_BODY => {
-                    let text = format!("the answer exceeds {MAX_BODY} bytes; ask for fewer blocks");
-                    return Attempt::Final(TransportErrorKind::custom_str(&text));
+                    return Attempt::Final(TransportErrorKind::custom(TooLarge));
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => break,

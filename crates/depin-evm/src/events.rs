@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy::{
-    primitives::{B256, U256},
+    primitives::{Address, B256, Log as ContractLog, U256},
     providers::Provider,
     rpc::types::{Filter, Log},
     sol_types::SolEvent,
@@ -116,11 +116,17 @@ fn filter(deployment: &Deployment, from: u64, to: u64) -> Filter {
     Filter::new()
         .from_block(from)
         .to_block(to)
-        .address(vec![deployment.registry, deployment.credits, deployment.distributor])
+        .address(contracts(deployment).to_vec())
         .event_signature(SIGNATURES.to_vec())
 }
 
-const SIGNATURES: [B256; 8] = [
+/// The contracts whose events count.
+pub(crate) const fn contracts(deployment: &Deployment) -> [Address; 3] {
+    [deployment.registry, deployment.credits, deployment.distributor]
+}
+
+/// The signatures of the events that count.
+pub(crate) const SIGNATURES: [B256; 8] = [
     DeviceRegistry::DeviceRegistered::SIGNATURE_HASH,
     DeviceRegistry::DeviceTransferred::SIGNATURE_HASH,
     DeviceRegistry::DeviceDeactivated::SIGNATURE_HASH,
@@ -158,14 +164,14 @@ fn read(
             return Err(EventsError::Reorganised { block });
         }
     }
-    let event = decode(deployment, log).map_err(invalid)?;
+    let event = decode(deployment, &log.inner).map_err(invalid)?;
     Ok(Located { block, block_hash: Digest(hash.0), log_index: index, event })
 }
 
 /// Reads a log by its contract and its signature, with every topic and value checked for its type.
-fn decode(deployment: &Deployment, log: &Log) -> Result<ChainEvent, &'static str> {
-    let signature = *log.topic0().ok_or("it has no signature")?;
-    match log.address() {
+pub(crate) fn decode(deployment: &Deployment, log: &ContractLog) -> Result<ChainEvent, &'static str> {
+    let signature = *log.topics().first().ok_or("it has no signature")?;
+    match log.address {
         address if address == deployment.registry => registry(log, signature),
         address if address == deployment.credits => credits(log, signature),
         address if address == deployment.distributor => distributor(log, signature),
@@ -173,7 +179,7 @@ fn decode(deployment: &Deployment, log: &Log) -> Result<ChainEvent, &'static str
     }
 }
 
-fn registry(log: &Log, signature: B256) -> Result<ChainEvent, &'static str> {
+fn registry(log: &ContractLog, signature: B256) -> Result<ChainEvent, &'static str> {
     match signature {
         DeviceRegistry::DeviceRegistered::SIGNATURE_HASH => {
             let event = parse::<DeviceRegistry::DeviceRegistered>(log)?;
@@ -209,7 +215,7 @@ fn registry(log: &Log, signature: B256) -> Result<ChainEvent, &'static str> {
     }
 }
 
-fn credits(log: &Log, signature: B256) -> Result<ChainEvent, &'static str> {
+fn credits(log: &ContractLog, signature: B256) -> Result<ChainEvent, &'static str> {
     match signature {
         ServiceCredits::Paid::SIGNATURE_HASH => {
             let event = parse::<ServiceCredits::Paid>(log)?;
@@ -223,7 +229,7 @@ fn credits(log: &Log, signature: B256) -> Result<ChainEvent, &'static str> {
     }
 }
 
-fn distributor(log: &Log, signature: B256) -> Result<ChainEvent, &'static str> {
+fn distributor(log: &ContractLog, signature: B256) -> Result<ChainEvent, &'static str> {
     match signature {
         RewardDistributor::EpochStarted::SIGNATURE_HASH => {
             let event = parse::<RewardDistributor::EpochStarted>(log)?;
@@ -263,8 +269,8 @@ fn distributor(log: &Log, signature: B256) -> Result<ChainEvent, &'static str> {
 }
 
 /// Decodes an event from topics and data; anything that is not its exact encoding is refused.
-fn parse<E: SolEvent>(log: &Log) -> Result<E, &'static str> {
-    E::decode_log_data_validate(log.data()).map_err(|_| "its topics or its data are not those of its event")
+fn parse<E: SolEvent>(log: &ContractLog) -> Result<E, &'static str> {
+    E::decode_log_data_validate(&log.data).map_err(|_| "its topics or its data are not those of its event")
 }
 
 fn number(value: U256) -> Result<u64, &'static str> {

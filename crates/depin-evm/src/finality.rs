@@ -94,7 +94,7 @@ pub async fn header(client: &Client, number: u64) -> Result<Header, HeaderError>
     Ok(found)
 }
 
-async fn read(client: &Client, block: BlockNumberOrTag) -> Result<Header, HeaderError> {
+pub(crate) async fn read(client: &Client, block: BlockNumberOrTag) -> Result<Header, HeaderError> {
     let found = client
         .provider()
         .get_block_by_number(block)
