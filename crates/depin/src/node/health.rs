@@ -32,6 +32,8 @@ pub enum Part {
     Beacon,
     /// The index: while it is degraded, reading shows an older state.
     Index,
+    /// The MQTT broker: while it is degraded, reports that devices hand to it wait there. Those over HTTP are taken.
+    Mqtt,
     /// The node stops.
     Shutdown,
 }
@@ -71,6 +73,7 @@ impl Part {
             Self::Chain => "chain",
             Self::Beacon => "beacon",
             Self::Index => "index",
+            Self::Mqtt => "mqtt",
             Self::Shutdown => "shutdown",
         }
     }
@@ -83,6 +86,7 @@ impl Part {
             Self::Chain => "check the RPC URL and whether the chain is up; the node tries again by itself",
             Self::Beacon => "check the source of beacons; the node tries again by itself",
             Self::Index => "see who else has the index open, and whether the disk has room; the node tries again by itself",
+            Self::Mqtt => "check the broker, its URL, and what this user may do there; the node tries again by itself",
             Self::Shutdown => "nothing: the node is stopping",
         }
     }

@@ -17,6 +17,8 @@ pub mod journal;
 pub mod launch;
 pub mod page;
 mod metrics;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 mod room;
 mod serve;
 mod settle;

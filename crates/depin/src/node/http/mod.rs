@@ -20,6 +20,8 @@ use crate::api::{ApiError, ApiErrorBody, paths};
 
 pub use self::admin::Readiness;
 use self::intake::MAX_BODY;
+#[cfg(feature = "mqtt")]
+pub(super) use self::intake::{enter, split};
 
 impl Node {
     /// Intake and reading on one router, as a network for development serves them.
@@ -107,6 +109,12 @@ impl Failure {
 
     fn bad(message: impl std::fmt::Display, next: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", message.to_string(), next)
+    }
+
+    /// What went wrong, in words.
+    #[cfg(feature = "mqtt")]
+    pub(super) fn message(&self) -> &str {
+        &self.1.message
     }
 
     /// The node has as much to do as it can.
