@@ -13,16 +13,20 @@ pub use http::router;
 pub use memory::MemoryStore;
 pub use page::{Limit, Page, Row, Seek};
 pub use rows::{
-    ClaimRow, CustomerRow, DeviceRow, EarningRow, EpochRow, EventRow, FindingRow, OwnerRow, RefusalRow,
-    ReorgRow, VerdictRow,
+    Card, ClaimRow, CustomerEpochRow, CustomerRow, DeviceRow, EarnedRollupRow, EarningRow, EpochDeviceRow,
+    EpochRow, EventRow, FindingRow, Overview, OwnerRow, RefusalRow, ReorgRow, ReportRow, RollupRow, RootRow,
+    Sustainability, VerdictRow,
 };
 pub use source::{AdvanceError, EventSource, SourceError, Step, advance};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{OpenError, SqliteStore};
-pub use store::{Answer, DeviceFilter, Query, Store, StoreError};
+pub use steps::next_step;
+pub use store::{Answer, DeviceFilter, Earner, Query, Store, StoreError};
+pub use tally::{EarnedTally, Period, Tally};
 pub use text::{MAX_TEXT, clean};
 pub use total::Total;
-pub use words::{DeviceStatus, EventKind, RootStatus};
+pub use view::{At, View};
+pub use words::{DeviceStatus, EventKind, RootStatus, RootStep};
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -36,7 +40,10 @@ mod rows;
 mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod steps;
 mod store;
+mod tally;
 mod text;
 mod total;
+mod view;
 mod words;

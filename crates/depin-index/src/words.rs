@@ -99,6 +99,16 @@ words! {
     }
 }
 
+words! {
+    /// What happened to a root on the chain.
+    RootStep {
+        /// It was proposed: its challenge window began.
+        Proposed = 0 "proposed",
+        /// It became final.
+        Finalised = 1 "finalised",
+    }
+}
+
 impl EventKind {
     /// The type of `event`.
     ///

@@ -63,17 +63,30 @@ fn routes() -> Vec<(&'static str, String)> {
     let (did, address) = (sample::device(0), sample::account(1));
     vec![
         ("/api/v1/network", "/api/v1/network".into()),
+        ("/api/v1/overview", "/api/v1/overview".into()),
+        ("/api/v1/rollups", "/api/v1/rollups".into()),
         ("/api/v1/epochs", "/api/v1/epochs".into()),
         ("/api/v1/epochs/{epoch}", "/api/v1/epochs/3".into()),
+        ("/api/v1/epochs/{epoch}/devices", "/api/v1/epochs/3/devices".into()),
+        ("/api/v1/roots", "/api/v1/roots".into()),
+        ("/api/v1/demand", "/api/v1/demand".into()),
         ("/api/v1/devices", "/api/v1/devices".into()),
         ("/api/v1/devices/{did}", format!("/api/v1/devices/{did}")),
+        ("/api/v1/devices/{did}/rollups", format!("/api/v1/devices/{did}/rollups")),
         ("/api/v1/devices/{did}/earnings", format!("/api/v1/devices/{did}/earnings")),
         ("/api/v1/devices/{did}/verdicts", format!("/api/v1/devices/{did}/verdicts")),
+        ("/api/v1/devices/{did}/reports", format!("/api/v1/devices/{did}/reports")),
+        ("/api/v1/devices/{did}/refusals", format!("/api/v1/devices/{did}/refusals")),
+        ("/api/v1/owners", "/api/v1/owners".into()),
         ("/api/v1/owners/{address}", format!("/api/v1/owners/{address}")),
+        ("/api/v1/owners/{address}/rollups", format!("/api/v1/owners/{address}/rollups")),
         ("/api/v1/claims/{address}", format!("/api/v1/claims/{address}")),
         ("/api/v1/customers", "/api/v1/customers".into()),
+        ("/api/v1/customers/{address}", format!("/api/v1/customers/{address}")),
+        ("/api/v1/customers/{address}/epochs", format!("/api/v1/customers/{address}/epochs")),
         ("/api/v1/events", "/api/v1/events".into()),
         ("/api/v1/refusals", "/api/v1/refusals".into()),
+        ("/api/v1/reorgs", "/api/v1/reorgs".into()),
         ("/api/v1/openapi.json", "/api/v1/openapi.json".into()),
     ]
 }
@@ -417,7 +430,7 @@ async fn a_client_reads_back_the_rows_of_the_store() {
     same!(format!("claims/{address}"), store.claims(address, Seek::default()));
     same!("customers", store.customers(Seek::default()));
     same!("events", store.events(None, Seek::default()));
-    same!("refusals", store.refusals(Seek::default()));
+    same!("refusals", store.refusals(None, Seek::default()));
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! The SQLite store says what the plain one says, whatever happens to both.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, Epoch, Located, NetworkId, Text, Timestamp};
+use depin_core::{
+    Address, Amount, ChainEvent, DeviceId, Digest, Epoch, Located, NetworkId, Outcome, Text, Timestamp,
+};
 use depin_index::{
-    Batch, BlockFacts, BlockRef, ClaimFacts, Cursor, DeviceFilter, DeviceStatus, EventKind, Limit,
-    MemoryStore, Query, ReportFacts, Seek, SqliteStore, Store, conformance::sample,
+    Batch, BlockFacts, BlockRef, ClaimFacts, Cursor, DeviceFilter, DeviceStatus, Earner, EventKind, Limit,
+    MemoryStore, Period, Query, ReportFacts, Seek, SqliteStore, Store, View, conformance::sample,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -13,7 +15,7 @@ use proptest::{collection::vec, option, prelude::*};
 enum Op {
     Apply(Batch, Cursor),
     Rewind(BlockRef, Timestamp),
-    Read(Query),
+    Read(View, Query),
 }
 
 /// Few enough blocks, forks, devices and epochs that they meet.
@@ -117,11 +119,31 @@ fn place() -> impl Strategy<Value = (u64, u64)> {
     (number(), number())
 }
 
+fn period() -> impl Strategy<Value = Period> {
+    prop_oneof![Just(Period::Hour), Just(Period::Day)]
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![6 => (0u64..4).prop_map(|hour| hour * 3_600_000), 1 => Just(u64::MAX)].prop_map(Timestamp)
+}
+
+fn earner() -> impl Strategy<Value = Earner> {
+    prop_oneof![device().prop_map(Earner::Device), account().prop_map(Earner::Owner)]
+}
+
 fn query() -> impl Strategy<Value = Query> {
     let reason = prop_oneof![Just(Text::from("late")), Just(Text::from("tag")), Just(Text::from("replayed"))];
-    let filter = (option::of(proptest::sample::select(DeviceStatus::ALL)), option::of((0u64..9, 0usize..60)))
-        .prop_map(|(status, cut)| DeviceFilter {
+    let outcomes = [Outcome::Accept, Outcome::Reject, Outcome::Inconclusive];
+    let filter = (
+        option::of(proptest::sample::select(DeviceStatus::ALL)),
+        option::of(proptest::sample::select(outcomes.to_vec())),
+        option::of(account()),
+        option::of((0u64..9, 0usize..60)),
+    )
+        .prop_map(|(status, outcome, owner, cut)| DeviceFilter {
             status,
+            outcome,
+            owner,
             prefix: cut
                 .map(|(number, length)| sample::device(number).to_string().chars().take(length).collect()),
         });
@@ -132,12 +154,25 @@ fn query() -> impl Strategy<Value = Query> {
         device().prop_map(Query::Device),
         (device(), seek(epoch())).prop_map(|(device, seek)| Query::Earnings(device, seek)),
         (device(), seek(epoch())).prop_map(|(device, seek)| Query::Verdicts(device, seek)),
-        (account(), seek(device())).prop_map(|(owner, seek)| Query::Owner(owner, seek)),
+        prop_oneof![
+            account().prop_map(Query::Owner),
+            account().prop_map(Query::Customer),
+            seek(account()).prop_map(Query::Owners),
+            Just(Query::Overview),
+        ],
+        (period(), seek(time())).prop_map(|(period, seek)| Query::Rollups(period, seek)),
+        (earner(), period(), seek(time()))
+            .prop_map(|(who, period, seek)| Query::EarnedRollups(who, period, seek)),
+        (epoch(), seek(device())).prop_map(|(epoch, seek)| Query::EpochDevices(epoch, seek)),
+        seek(place()).prop_map(Query::Roots),
+        (device(), seek(epoch())).prop_map(|(device, seek)| Query::Reports(device, seek)),
+        (account(), seek(epoch())).prop_map(|(customer, seek)| Query::CustomerEpochs(customer, seek)),
         (account(), seek(epoch())).prop_map(|(account, seek)| Query::Claims(account, seek)),
         seek(account()).prop_map(Query::Customers),
         (option::of(proptest::sample::select(EventKind::ALL)), seek(place()))
             .prop_map(|(kind, seek)| Query::Events(kind, seek)),
-        seek((epoch(), option::of(device()), reason)).prop_map(Query::Refusals),
+        (option::of(device()), seek((epoch(), option::of(device()), reason)))
+            .prop_map(|(device, seek)| Query::Refusals(device, seek)),
         (1u16..6).prop_map(|rows| Query::Window(Limit::new(rows).unwrap())),
         seek(0u64..6).prop_map(Query::Reorgs),
     ]
@@ -147,7 +182,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (batch(), cursor()).prop_map(|(batch, cursor)| Op::Apply(batch, cursor)),
         1 => (block(), 0u64..9).prop_map(|(to, seen)| Op::Rewind(to, Timestamp(seen))),
-        6 => query().prop_map(Op::Read),
+        6 => (any::<bool>(), query()).prop_map(|(last, query)| Op::Read(if last { View::Final } else { View::Latest }, query)),
     ]
 }
 
@@ -184,9 +219,9 @@ async fn compare(ops: Vec<Op>, seen: &mut Seen) -> Result<(), TestCaseError> {
                 seen.rewound += u32::from(outcome.is_ok());
                 prop_assert_eq!(told(&sqlite.rewind(to, noticed).await), told(&outcome));
             }
-            Op::Read(query) => {
-                let outcome = plain.read(query.clone()).await;
-                prop_assert_eq!(told(&sqlite.read(query.clone()).await), told(&outcome), "{:?}", query);
+            Op::Read(view, query) => {
+                let outcome = plain.read(view, query.clone()).await;
+                prop_assert_eq!(told(&sqlite.read(view, query.clone()).await), told(&outcome), "{:?}", query);
             }
         }
         prop_assert_eq!(told(&sqlite.cursor().await), told(&plain.cursor().await));

@@ -4,7 +4,8 @@
 use async_trait::async_trait;
 use depin_core::{Digest, NetworkId, Timestamp};
 use depin_index::{
-    Answer, Batch, BlockRef, Cursor, MemoryStore, Page, Query, SqliteStore, Store, StoreError, conformance,
+    Answer, At, Batch, BlockRef, Cursor, MemoryStore, Page, Query, SqliteStore, Store, StoreError, View,
+    conformance,
 };
 
 const NETWORK: NetworkId = NetworkId(Digest([7; 32]));
@@ -69,9 +70,9 @@ impl Store for Broken {
         if self.fault == Fault::ForgetsToRewind { Ok(()) } else { self.inner.rewind(to, seen).await }
     }
 
-    async fn read(&self, query: Query) -> Result<Answer, StoreError> {
+    async fn read(&self, view: View, query: Query) -> Result<(At, Answer), StoreError> {
         let second = matches!(&query, Query::Events(_, seek) if seek.after.is_some());
-        let mut answer = self.inner.read(query).await?;
+        let (at, mut answer) = self.inner.read(view, query).await?;
         match (&mut answer, self.fault) {
             (Answer::Events(Page { items, .. }), Fault::RepeatsARow) if second && !items.is_empty() => {
                 items.insert(0, items[0].clone());
@@ -81,7 +82,7 @@ impl Store for Broken {
             }
             _ => {}
         }
-        Ok(answer)
+        Ok((at, answer))
     }
 }
 

@@ -9,11 +9,11 @@
 
 use std::fmt::{Debug, Display};
 
-use depin_core::{Address, Amount, ChainEvent, DeviceId, Epoch, Timestamp};
+use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, Epoch, Located, Timestamp};
 
 use crate::{
-    Answer, Batch, Cursor, DeviceFilter, DeviceStatus, EventKind, Limit, Page, Query, Row, Seek, Store,
-    StoreError,
+    Answer, Batch, Cursor, DeviceFilter, DeviceStatus, Earner, EventKind, Limit, Page, Period, Query, Row,
+    Seek, Store, StoreError, Tally, Total, View,
 };
 
 pub mod sample;
@@ -49,6 +49,10 @@ pub async fn store<S: Store>(make: impl AsyncFn() -> S) -> Result<(), Broken> {
         a_rewind_leaves_what_was_never_above(&make().await, &make().await, to).await?;
     }
     the_other_fork_can_follow(&make().await, &make().await).await?;
+    for to in [1, 9, 31, 40] {
+        what_is_final_is_what_was_there_then(&make().await, &make().await, to).await?;
+    }
+    sums_follow_from_the_rows(&make().await).await?;
     pages_make_the_whole(&make().await).await?;
     rows_added_meanwhile_move_nothing(&make().await).await?;
     filters_choose(&make().await).await
@@ -57,25 +61,39 @@ pub async fn store<S: Store>(make: impl AsyncFn() -> S) -> Result<(), Broken> {
 async fn a_new_store_is_empty(store: &dyn Store) -> Result<(), Broken> {
     let law = "a new store is empty";
     same(law, &store.cursor().await.map_err(|error| broken(law, error))?, &Cursor::default())?;
-    for answer in dump(store, law).await? {
-        let empty = match &answer {
-            Answer::Epochs(page) => page.items.is_empty(),
-            Answer::Devices(page) => page.items.is_empty(),
-            Answer::Customers(page) => page.items.is_empty(),
-            Answer::Events(page) => page.items.is_empty(),
-            Answer::Refusals(page) => page.items.is_empty(),
-            Answer::Owner(owner) => owner.devices.items.is_empty(),
-            Answer::Claims(page) => page.items.is_empty(),
-            Answer::Device(row) => row.is_none(),
-            Answer::Epoch(row) => row.is_none(),
-            Answer::Earnings(page) => page.items.is_empty(),
-            Answer::Verdicts(page) => page.items.is_empty(),
-            Answer::Window(blocks) => blocks.is_empty(),
-            Answer::Reorgs(page) => page.items.is_empty(),
-        };
-        holds(law, empty, answer)?;
+    for view in View::ALL {
+        for answer in dump_view(store, law, view).await? {
+            holds(law, is_empty(&answer), answer)?;
+        }
     }
     Ok(())
+}
+
+fn is_empty(answer: &Answer) -> bool {
+    match answer {
+        Answer::Overview(overview) => overview.cards.iter().all(|card| card.now == Total::default()),
+        Answer::Rollups(page) => page.items.is_empty(),
+        Answer::EarnedRollups(page) => page.items.is_empty(),
+        Answer::Epochs(page) => page.items.is_empty(),
+        Answer::Epoch(row) => row.is_none(),
+        Answer::EpochDevices(page) => page.items.is_empty(),
+        Answer::Roots(page) => page.items.is_empty(),
+        Answer::Devices(page) => page.items.is_empty(),
+        Answer::Device(row) => row.is_none(),
+        Answer::Earnings(page) => page.items.is_empty(),
+        Answer::Verdicts(page) => page.items.is_empty(),
+        Answer::Reports(page) => page.items.is_empty(),
+        Answer::Refusals(page) => page.items.is_empty(),
+        Answer::Owners(page) => page.items.is_empty(),
+        Answer::Owner(row) => row.devices == 0 && row.earned == Total::default(),
+        Answer::Claims(page) => page.items.is_empty(),
+        Answer::Customers(page) => page.items.is_empty(),
+        Answer::Customer(row) => row.is_none(),
+        Answer::CustomerEpochs(page) => page.items.is_empty(),
+        Answer::Events(page) => page.items.is_empty(),
+        Answer::Window(blocks) => blocks.is_empty(),
+        Answer::Reorgs(page) => page.items.is_empty(),
+    }
 }
 
 async fn a_batch_is_read_back(store: &dyn Store) -> Result<(), Broken> {
@@ -85,7 +103,19 @@ async fn a_batch_is_read_back(store: &dyn Store) -> Result<(), Broken> {
     same(law, &store.cursor().await.map_err(|error| broken(law, error))?, &cursor)?;
     let ok = |error| broken(law, error);
     let events = store.events(None, everything()).await.map_err(ok)?.items;
-    let expected: Vec<_> = batch.events.iter().rev().cloned().map(Into::into).collect();
+    let events: Vec<_> = events
+        .into_iter()
+        .map(|row| (row.block, row.block_hash, row.log_index, row.event, row.time))
+        .collect();
+    let expected: Vec<_> = batch
+        .events
+        .iter()
+        .rev()
+        .cloned()
+        .map(|Located { block, block_hash, log_index, event }| {
+            (block, block_hash, log_index, event, sample::header(block, 0).time)
+        })
+        .collect();
     same(law, &events, &expected)?;
     let epochs = store.epochs(everything()).await.map_err(ok)?.items;
     same(law, &epochs.iter().map(|row| row.epoch.0).collect::<Vec<_>>(), &vec![4, 3, 2, 1, 0])?;
@@ -272,6 +302,61 @@ async fn a_rewind_leaves_what_was_never_above(
     same(law, &format!("{:?}", rewound.cursor().await), &format!("{:?}", fresh.cursor().await))
 }
 
+/// The final view of an index is the latest view of one that was told nothing but what is final.
+async fn what_is_final_is_what_was_there_then(
+    store: &dyn Store,
+    fresh: &dyn Store,
+    to: u64,
+) -> Result<(), Broken> {
+    let law = "the final view is what an index holds that saw nothing else";
+    let (full, cursor) = sample::batch(32, 5, 0);
+    feed(store, law, (full.clone(), cursor)).await?;
+    feed(store, law, (Batch::default(), Cursor { final_block: Some(to), ..cursor })).await?;
+    let (low, _) = sample::batch(to.min(32), 0, 0);
+    let released = |epoch: Epoch, root: Digest| {
+        low.events.iter().any(|located| {
+            matches!(&located.event, ChainEvent::RootFinal { epoch: found, root: known, .. }
+                if *found == epoch && *known == root)
+        })
+    };
+    let epochs: Vec<_> = full.epochs.into_iter().filter(|facts| released(facts.epoch, facts.root)).collect();
+    let known: Vec<Epoch> = epochs.iter().map(|facts| facts.epoch).collect();
+    let claims = full.claims.into_iter().filter(|claim| known.contains(&claim.epoch)).collect();
+    let batch =
+        Batch { blocks: full.blocks, events: low.events.clone(), epochs, claims, reports: full.reports };
+    feed(fresh, law, (batch, Cursor { final_block: Some(to), ..cursor })).await?;
+    let expected = dump_view(fresh, law, View::Latest).await?;
+    same(law, &dump_view(store, law, View::Final).await?, &expected)?;
+    let below = store.rewind(sample::block(to.saturating_sub(1), 0), Timestamp(7)).await;
+    let refused = matches!(below, Err(StoreError::Final { .. }));
+    holds("what is final is never rewound", refused, below)
+}
+
+/// Hours make days, and days everything.
+async fn sums_follow_from_the_rows(store: &dyn Store) -> Result<(), Broken> {
+    let law = "hours, days and epochs add up";
+    feed(store, law, sample::batch(400, 5, 0)).await?;
+    let ok = |error| broken(law, error);
+    let (mut hours, mut days) = (Tally::default(), Tally::default());
+    for row in store.rollups(Period::Hour, everything()).await.map_err(ok)?.items {
+        hours = hours.plus(&row.tally).map_err(ok)?;
+    }
+    let by_day = store.rollups(Period::Day, everything()).await.map_err(ok)?.items;
+    holds(law, by_day.len() > 1, by_day.len())?;
+    for row in by_day {
+        days = days.plus(&row.tally).map_err(ok)?;
+    }
+    same(law, &hours, &days)?;
+    let (mut earned, mut paid) = (Total::default(), Total::default());
+    for row in store.epochs(everything()).await.map_err(ok)?.items {
+        earned = earned.plus(row.paid).map_err(ok)?;
+    }
+    for row in store.customers(everything()).await.map_err(ok)?.items {
+        paid = paid.plus(row.paid).map_err(ok)?;
+    }
+    same(law, &(hours.earned, hours.bought), &(earned, paid))
+}
+
 async fn the_other_fork_can_follow(rewound: &dyn Store, fresh: &dyn Store) -> Result<(), Broken> {
     let law = "after a rewind the other fork can follow";
     feed(rewound, law, sample::batch(32, 5, 0)).await?;
@@ -294,8 +379,18 @@ async fn pages_make_the_whole(store: &dyn Store) -> Result<(), Broken> {
         whole(law, rows, |page| store.customers(page)).await?;
         whole(law, rows, |page| store.events(None, page)).await?;
         whole(law, rows, |page| store.events(Some(EventKind::CreditsPaid), page)).await?;
-        whole(law, rows, |page| store.refusals(page)).await?;
-        whole(law, rows, async |page| store.owner(account, page).await.map(|owner| owner.devices)).await?;
+        whole(law, rows, |page| store.refusals(None, page)).await?;
+        whole(law, rows, |page| store.refusals(Some(sample::device(0)), page)).await?;
+        whole(law, rows, |page| store.owners(page)).await?;
+        whole(law, rows, |page| store.reports(device, page)).await?;
+        whole(law, rows, |page| store.roots(page)).await?;
+        whole(law, rows, |page| store.epoch_devices(Epoch(1), page)).await?;
+        whole(law, rows, |page| store.customer_epochs(account, page)).await?;
+        whole(law, rows, |page| store.rollups(Period::Hour, page)).await?;
+        whole(law, rows, |page| store.rollups(Period::Day, page)).await?;
+        whole(law, rows, |page| store.earned_rollups(Earner::Device(device), Period::Hour, page)).await?;
+        let filter = DeviceFilter { owner: Some(account), ..DeviceFilter::default() };
+        whole(law, rows, |page| store.devices(filter.clone(), page)).await?;
     }
     Ok(())
 }
@@ -349,7 +444,7 @@ async fn filters_choose(store: &dyn Store) -> Result<(), Broken> {
     let ok = |error| broken(law, error);
     let all = store.devices(DeviceFilter::default(), everything()).await.map_err(ok)?.items;
     for status in DeviceStatus::ALL {
-        let filter = DeviceFilter { status: Some(*status), prefix: None };
+        let filter = DeviceFilter { status: Some(*status), ..DeviceFilter::default() };
         let found = store.devices(filter, everything()).await.map_err(ok)?.items;
         same(law, &found, &all.iter().filter(|row| row.status == *status).cloned().collect())?;
     }
@@ -359,7 +454,7 @@ async fn filters_choose(store: &dyn Store) -> Result<(), Broken> {
             let prefix = did.get(..cut).unwrap_or_default().to_owned();
             let expected =
                 all.iter().filter(|row| row.did.to_string().starts_with(&prefix)).cloned().collect();
-            let filter = DeviceFilter { status: None, prefix: Some(prefix) };
+            let filter = DeviceFilter { prefix: Some(prefix), ..DeviceFilter::default() };
             same(law, &store.devices(filter, everything()).await.map_err(ok)?.items, &expected)?;
         }
     }
@@ -372,29 +467,49 @@ async fn filters_choose(store: &dyn Store) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Everything a store says about the sample network, to compare two stores.
+/// Everything a store says about the sample network, in both views, to compare two stores.
 async fn dump(store: &dyn Store, law: &'static str) -> Result<Vec<Answer>, Broken> {
+    let mut answers = dump_view(store, law, View::Latest).await?;
+    answers.extend(dump_view(store, law, View::Final).await?);
+    Ok(answers)
+}
+
+async fn dump_view(store: &dyn Store, law: &'static str, view: View) -> Result<Vec<Answer>, Broken> {
     let mut queries = vec![
+        Query::Overview,
+        Query::Rollups(Period::Hour, everything()),
+        Query::Rollups(Period::Day, everything()),
         Query::Epochs(everything()),
         Query::Devices(DeviceFilter::default(), everything()),
+        Query::Owners(everything()),
         Query::Customers(everything()),
         Query::Events(None, everything()),
-        Query::Refusals(everything()),
+        Query::Roots(everything()),
+        Query::Refusals(None, everything()),
     ];
     for number in 0..12 {
         let (device, account): (DeviceId, Address) = (sample::device(number), sample::account(number));
+        let of_owner = DeviceFilter { owner: Some(account), ..DeviceFilter::default() };
         queries.extend([
             Query::Epoch(Epoch(number)),
+            Query::EpochDevices(Epoch(number), everything()),
             Query::Device(device),
+            Query::Devices(of_owner, everything()),
             Query::Earnings(device, everything()),
+            Query::EarnedRollups(Earner::Device(device), Period::Hour, everything()),
+            Query::EarnedRollups(Earner::Owner(account), Period::Day, everything()),
             Query::Verdicts(device, everything()),
-            Query::Owner(account, everything()),
+            Query::Reports(device, everything()),
+            Query::Refusals(Some(device), everything()),
+            Query::Owner(account),
             Query::Claims(account, everything()),
+            Query::Customer(account),
+            Query::CustomerEpochs(account, everything()),
         ]);
     }
     let mut answers = Vec::new();
     for query in queries {
-        answers.push(store.read(query).await.map_err(|error| broken(law, error))?);
+        answers.push(store.read(view, query).await.map_err(|error| broken(law, error))?.1);
     }
     Ok(answers)
 }

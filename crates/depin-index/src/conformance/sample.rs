@@ -59,7 +59,8 @@ pub fn event(number: u64) -> ChainEvent {
     let turn = number / 8;
     let (some, other) = (turn % 8, turn.wrapping_mul(5).wrapping_add(3) % 8);
     let epoch = Epoch(some);
-    let root = sha256(&[b"root", &other.to_be_bytes()]);
+    // The root of epoch 2 is never the one that was computed.
+    let root = sha256(&[b"root", &if some == 2 { other } else { some }.to_be_bytes()]);
     let bundle = sha256(&[b"bundle", &some.to_be_bytes()]);
     let amount = Amount(u128::from(number) << 40);
     match number % 8 {

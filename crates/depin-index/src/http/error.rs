@@ -50,6 +50,16 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not-found", message, next)
     }
 
+    /// Something that must not happen; what it was is in the log.
+    pub(super) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the index could not be read",
+            "tell the operator of this node, whose log has the cause",
+        )
+    }
+
     pub(super) fn new(
         status: StatusCode,
         code: &'static str,
@@ -72,12 +82,7 @@ impl From<StoreError> for ApiError {
             ),
             error => {
                 tracing::error!(?error, "the index could not be read");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal",
-                    "the index could not be read",
-                    "tell the operator of this node, whose log has the cause",
-                )
+                Self::internal()
             }
         }
     }

@@ -13,6 +13,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::Store;
 
+mod answer;
+mod csv;
 mod error;
 mod params;
 mod routes;
@@ -24,7 +26,7 @@ pub use error::{ApiError, ErrorBody, ErrorDetail};
 ///
 /// Merge it into the node's own router. It has no fallback: [`not_found`] is one that speaks as these routes do.
 pub fn router(store: Arc<dyn Store>, network: serde_json::Value) -> Router {
-    let api = Api { store, network: Arc::new(network) };
+    let api = Api { store, network: Arc::new(network), challenge_window: None };
     let (router, _) = documented().split_for_parts();
     router
         .method_not_allowed_fallback(method_not_allowed)
@@ -47,6 +49,8 @@ pub async fn not_found() -> ApiError {
 struct Api {
     store: Arc<dyn Store>,
     network: Arc<serde_json::Value>,
+    /// How long a root can be challenged, in seconds.
+    challenge_window: Option<u64>,
 }
 
 /// Each route with its part of the document: none without.
@@ -60,17 +64,30 @@ fn documented() -> OpenApiRouter<Api> {
         .build();
     let api = OpenApiRouter::new()
         .routes(routes!(routes::network))
+        .routes(routes!(routes::overview))
         .routes(routes!(routes::epochs))
         .routes(routes!(routes::epoch))
+        .routes(routes!(routes::demand))
+        .routes(routes!(routes::owner))
+        .routes(routes!(routes::rollups))
+        .routes(routes!(routes::epoch_devices))
+        .routes(routes!(routes::roots))
         .routes(routes!(routes::devices))
         .routes(routes!(routes::device))
+        .routes(routes!(routes::device_rollups))
         .routes(routes!(routes::earnings))
         .routes(routes!(routes::verdicts))
-        .routes(routes!(routes::owner))
+        .routes(routes!(routes::reports))
+        .routes(routes!(routes::device_refusals))
+        .routes(routes!(routes::owners))
+        .routes(routes!(routes::owner_rollups))
         .routes(routes!(routes::claims))
         .routes(routes!(routes::customers))
+        .routes(routes!(routes::customer))
+        .routes(routes!(routes::customer_epochs))
         .routes(routes!(routes::events))
         .routes(routes!(routes::refusals))
+        .routes(routes!(routes::reorgs))
         .routes(routes!(routes::openapi));
     OpenApiRouter::with_openapi(OpenApiBuilder::new().info(info).build()).nest("/api/v1", api)
 }

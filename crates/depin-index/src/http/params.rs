@@ -7,12 +7,12 @@ use axum::{
     http::request::Parts,
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
-use depin_core::{Address, DeviceId, Epoch, Text, cbor};
+use depin_core::{Address, DeviceId, Epoch, Outcome, Text, Timestamp, cbor};
 use minicbor::{Decode, Encode, bytes::ByteArray};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::error::ApiError;
-use crate::{DeviceStatus, EventKind, Limit, Page, Row, Seek, clean};
+use crate::{DeviceStatus, EventKind, Limit, Page, Period, Row, Seek, View, clean};
 
 /// The longest cursor has some 180 characters.
 const MAX_CURSOR: usize = 256;
@@ -22,7 +22,38 @@ const MAX_CURSOR: usize = 256;
 #[serde(deny_unknown_fields)]
 pub(super) struct NoParams {}
 
-/// Where a page begins and how long it is.
+/// As of when an answer is asked for.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "it is only written down in the document")]
+pub(super) enum When {
+    /// Everything that is in.
+    Latest,
+    /// Only what is final.
+    Final,
+}
+
+/// The form of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Format {
+    /// JSON.
+    Json,
+    /// Comma-separated values, one line for the names of the columns.
+    Csv,
+}
+
+/// As of when.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AtParams {
+    /// As of when: everything that is in, or only what is final.
+    #[param(value_type = Option<When>)]
+    pub(super) at: Option<String>,
+}
+
+/// Where a page begins, how long it is, as of when and in what form.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -32,6 +63,44 @@ pub(super) struct ListParams {
     /// At most so many rows.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
+    /// As of when: everything that is in, or only what is final.
+    #[param(value_type = Option<When>)]
+    pub(super) at: Option<String>,
+    /// In what form.
+    #[param(value_type = Option<Format>)]
+    pub(super) format: Option<String>,
+}
+
+impl ListParams {
+    pub(super) fn view(&self) -> Result<View, ApiError> {
+        view(self.at.as_deref())
+    }
+
+    pub(super) fn format(&self) -> Result<Format, ApiError> {
+        match self.format.as_deref() {
+            None | Some("json") => Ok(Format::Json),
+            Some("csv") => Ok(Format::Csv),
+            Some(other) => {
+                Err(ApiError::bad("bad-format", format!("`{}` is unknown", clean(other)), "use json or csv"))
+            }
+        }
+    }
+
+    /// The place in `list` that cursor and limit name.
+    pub(super) fn seek<K: CursorKey>(&self, list: &'static str) -> Result<Seek<K>, ApiError> {
+        seek(list, self.cursor.as_deref(), self.limit)
+    }
+}
+
+/// The view that `at` names.
+pub(super) fn view(at: Option<&str>) -> Result<View, ApiError> {
+    match at {
+        None | Some("latest") => Ok(View::Latest),
+        Some("final") => Ok(View::Final),
+        Some(other) => {
+            Err(ApiError::bad("bad-at", format!("`{}` is unknown", clean(other)), "use latest or final"))
+        }
+    }
 }
 
 /// Which devices, and which page of them.
@@ -44,12 +113,31 @@ pub(super) struct DeviceParams {
     /// At most so many rows.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
+    /// As of when: everything that is in, or only what is final.
+    #[param(value_type = Option<When>)]
+    pub(super) at: Option<String>,
+    /// In what form.
+    #[param(value_type = Option<Format>)]
+    pub(super) format: Option<String>,
     /// Only devices of this status.
     #[param(value_type = Option<DeviceStatus>)]
     pub(super) status: Option<String>,
+    /// Only devices last judged like this.
+    #[param(pattern = "^(accept|reject|inconclusive)$")]
+    pub(super) outcome: Option<String>,
+    /// Only devices of this owner.
+    #[param(pattern = "^0x[0-9a-fA-F]{40}$")]
+    pub(super) owner: Option<String>,
     /// Only devices whose did:key begins with this.
     #[param(max_length = 64, pattern = "^[0-9A-Za-z:]*$")]
     pub(super) prefix: Option<String>,
+}
+
+impl DeviceParams {
+    pub(super) fn list(&self) -> ListParams {
+        let (cursor, limit) = (self.cursor.clone(), self.limit);
+        ListParams { cursor, limit, at: self.at.clone(), format: self.format.clone() }
+    }
 }
 
 /// Which events, and which page of them.
@@ -62,10 +150,63 @@ pub(super) struct EventParams {
     /// At most so many rows.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
+    /// As of when: everything that is in, or only what is final.
+    #[param(value_type = Option<When>)]
+    pub(super) at: Option<String>,
+    /// In what form.
+    #[param(value_type = Option<Format>)]
+    pub(super) format: Option<String>,
     /// Only events of this type.
     #[serde(rename = "type")]
     #[param(value_type = Option<EventKind>)]
     pub(super) kind: Option<String>,
+}
+
+impl EventParams {
+    pub(super) fn list(&self) -> ListParams {
+        let (cursor, limit) = (self.cursor.clone(), self.limit);
+        ListParams { cursor, limit, at: self.at.clone(), format: self.format.clone() }
+    }
+}
+
+/// Hours or days, and which page of them.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PeriodParams {
+    /// The `next` of the page before; the first page without.
+    pub(super) cursor: Option<String>,
+    /// At most so many rows.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub(super) limit: Option<u16>,
+    /// As of when: everything that is in, or only what is final.
+    #[param(value_type = Option<When>)]
+    pub(super) at: Option<String>,
+    /// In what form.
+    #[param(value_type = Option<Format>)]
+    pub(super) format: Option<String>,
+    /// Hours, which is usual, or days.
+    #[param(value_type = Option<Period>)]
+    pub(super) period: Option<String>,
+}
+
+impl PeriodParams {
+    pub(super) fn list(&self) -> ListParams {
+        let (cursor, limit) = (self.cursor.clone(), self.limit);
+        ListParams { cursor, limit, at: self.at.clone(), format: self.format.clone() }
+    }
+}
+
+impl PeriodParams {
+    pub(super) fn period(&self) -> Result<Period, ApiError> {
+        match self.period.as_deref() {
+            None | Some("hour") => Ok(Period::Hour),
+            Some("day") => Ok(Period::Day),
+            Some(other) => {
+                Err(ApiError::bad("bad-period", format!("`{}` is unknown", clean(other)), "use hour or day"))
+            }
+        }
+    }
 }
 
 /// The query string as a `T`.
@@ -108,15 +249,7 @@ impl Segment {
     }
 
     pub(super) fn address(&self) -> Result<Address, ApiError> {
-        let digits = self.0.strip_prefix("0x").map_or(0, str::len);
-        if digits != 40 {
-            return Err(ApiError::bad(
-                "bad-address",
-                "no address",
-                "name the account by 0x and 40 hexadecimal digits",
-            ));
-        }
-        self.parse("bad-address", "name the account by 0x and 40 hexadecimal digits")
+        address(&self.0)
     }
 
     pub(super) fn epoch(&self) -> Result<Epoch, ApiError> {
@@ -138,6 +271,15 @@ impl Segment {
     }
 }
 
+/// An address in hexadecimal digits.
+pub(super) fn address(text: &str) -> Result<Address, ApiError> {
+    let digits = text.strip_prefix("0x").map_or(0, str::len);
+    let parsed = if digits == 40 { text.parse().ok() } else { None };
+    parsed.ok_or_else(|| {
+        ApiError::bad("bad-address", "no address", "name the account by 0x and 40 hexadecimal digits")
+    })
+}
+
 /// `text` as one of a closed set of words.
 pub(super) fn word<T: FromStr>(
     text: Option<String>,
@@ -148,6 +290,20 @@ pub(super) fn word<T: FromStr>(
         text.parse().map_err(|_| ApiError::bad(code, format!("`{}` is unknown", clean(&text)), next))
     };
     text.map(parse).transpose()
+}
+
+/// An outcome of a verdict.
+pub(super) fn outcome(text: Option<&str>) -> Result<Option<Outcome>, ApiError> {
+    Ok(match text {
+        None => None,
+        Some("accept") => Some(Outcome::Accept),
+        Some("reject") => Some(Outcome::Reject),
+        Some("inconclusive") => Some(Outcome::Inconclusive),
+        Some(other) => {
+            let message = format!("`{}` is unknown", clean(other));
+            return Err(ApiError::bad("bad-outcome", message, "use accept, reject or inconclusive"));
+        }
+    })
 }
 
 /// A beginning of a did:key.
@@ -189,7 +345,7 @@ macro_rules! cursor_key {
         }
     )+};
 }
-cursor_key!(Epoch, DeviceId, (u64, u64), (Epoch, Option<DeviceId>, Text));
+cursor_key!(u64, Epoch, DeviceId, Timestamp, (u64, u64), (Epoch, Option<DeviceId>, Text));
 
 impl CursorKey for Address {
     type Wire = ByteArray<20>;
@@ -204,7 +360,7 @@ impl CursorKey for Address {
 }
 
 /// The place in `list` that `cursor` and `limit` name.
-pub(super) fn seek<K: CursorKey>(
+fn seek<K: CursorKey>(
     list: &'static str,
     cursor: Option<&str>,
     limit: Option<u16>,

@@ -1,57 +1,29 @@
 //! The routes. Each asks the store one question.
 
-use axum::{Json, extract::State};
-use depin_core::Address;
+use axum::{
+    Json,
+    extract::{OriginalUri, State},
+    response::Response,
+};
+use depin_core::{Amount, Epoch};
 use serde::Serialize;
 
 use super::{
     Api,
+    answer::{Listing, Single, ask, listing},
     error::{ApiError, ErrorBody},
-    params::{self, CursorKey, DeviceParams, EventParams, ListParams, NoParams, Params, Segment},
+    params::{
+        self, AtParams, DeviceParams, EventParams, ListParams, NoParams, Params, PeriodParams, Segment,
+    },
     schema,
 };
 use crate::{
-    ClaimRow, CustomerRow, DeviceFilter, DeviceRow, EarningRow, EpochRow, EventRow, OwnerRow, Page,
-    RefusalRow, Row, Total, VerdictRow,
+    At, ClaimRow, CustomerEpochRow, CustomerRow, DeviceFilter, DeviceRow, EarnedRollupRow, Earner,
+    EarningRow, EpochDeviceRow, EpochRow, EventRow, Overview, OwnerRow, Page, Query, RefusalRow, ReorgRow,
+    ReportRow, RollupRow, RootRow, Row, Seek, Total, VerdictRow, page::row,
 };
 
 type Answer<T> = Result<Json<T>, ApiError>;
-
-/// A page of a list.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Listing<T> {
-    /// The rows.
-    items: Vec<T>,
-    /// The cursor of the next page; null on the last one.
-    #[schema(required)]
-    next: Option<String>,
-}
-
-impl<T: Row<Key: CursorKey>> Listing<T> {
-    fn new(list: &'static str, page: Page<T>) -> Json<Self> {
-        let next = params::next(list, &page);
-        Json(Self { items: page.items, next })
-    }
-}
-
-/// An owner and a page of its devices.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct OwnerPage {
-    /// The owner.
-    #[schema(schema_with = schema::address)]
-    address: Address,
-    /// Everything promised to it in closed epochs.
-    #[schema(schema_with = schema::amount)]
-    earned: Total,
-    /// What of that was paid out.
-    #[schema(schema_with = schema::amount)]
-    claimed: Total,
-    /// Its devices.
-    devices: Vec<DeviceRow>,
-    /// The cursor of the next page of devices; null on the last one.
-    #[schema(required)]
-    next: Option<String>,
-}
 
 /// What network this is: its chain and contracts, as the node says.
 #[utoipa::path(get, path = "/network", responses((status = 200, body = Object), (status = 400, body = ErrorBody)))]
@@ -59,75 +31,150 @@ pub(super) async fn network(State(api): State<Api>, _: Params<NoParams>) -> Json
     Json(serde_json::Value::clone(&api.network))
 }
 
+/// The network in numbers, and how they compare with a day ago.
+#[utoipa::path(get, path = "/overview", params(AtParams), responses(
+    (status = 200, body = Single<Overview>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn overview(
+    State(api): State<Api>,
+    Params(params): Params<AtParams>,
+) -> Answer<Single<Overview>> {
+    let (at, row) = ask!(api, params::view(params.at.as_deref())?, Query::Overview, Overview);
+    Ok(Json(Single { row, at }))
+}
+
+/// A closed epoch, and until when its root can be challenged.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct EpochAnswer {
+    #[serde(flatten)]
+    epoch: EpochRow,
+    /// When the challenge window of the proposed root ends, in seconds since the Unix epoch; null before a proposal, and where the node does
+    /// not say how long windows are.
+    #[schema(required)]
+    deadline: Option<u64>,
+}
+
+impl Row for EpochAnswer {
+    type Key = Epoch;
+
+    fn key(&self) -> Epoch {
+        self.epoch.epoch
+    }
+}
+
+impl Api {
+    fn epoch(&self, epoch: EpochRow) -> EpochAnswer {
+        let seconds = epoch.proposed_at.map(|time| time.0.div_euclid(1000));
+        let deadline =
+            seconds.zip(self.challenge_window).and_then(|(since, window)| since.checked_add(window));
+        EpochAnswer { epoch, deadline }
+    }
+
+    async fn epochs(&self, list: &ListParams, seek: Seek<Epoch>) -> Result<(At, Page<EpochRow>), ApiError> {
+        Ok(ask!(self, list.view()?, Query::Epochs(seek), Epochs))
+    }
+}
+
 /// Closed epochs, newest first.
 #[utoipa::path(get, path = "/epochs", params(ListParams), responses(
-    (status = 200, body = Listing<EpochRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+    (status = 200, body = Listing<EpochAnswer>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub(super) async fn epochs(
     State(api): State<Api>,
-    Params(params): Params<ListParams>,
-) -> Answer<Listing<EpochRow>> {
-    let seek = params::seek("epochs", params.cursor.as_deref(), params.limit)?;
-    Ok(Listing::new("epochs", api.store.epochs(seek).await?))
+    OriginalUri(uri): OriginalUri,
+    Params(list): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let (at, page) = api.epochs(&list, list.seek("epochs")?).await?;
+    let items = page.items.into_iter().map(|row| api.epoch(row)).collect();
+    listing("epochs", Page { items, more: page.more }, at, &list, &uri)
 }
 
 /// One closed epoch.
-#[utoipa::path(get, path = "/epochs/{epoch}", params(("epoch" = u64, Path)), responses(
-    (status = 200, body = EpochRow), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 503, body = ErrorBody)))]
-pub(super) async fn epoch(State(api): State<Api>, segment: Segment, _: Params<NoParams>) -> Answer<EpochRow> {
-    let row = api.store.epoch(segment.epoch()?).await?;
-    row.map(Json)
+#[utoipa::path(get, path = "/epochs/{epoch}", params(("epoch" = u64, Path), AtParams), responses(
+    (status = 200, body = Single<EpochAnswer>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn epoch(
+    State(api): State<Api>,
+    segment: Segment,
+    Params(params): Params<AtParams>,
+) -> Answer<Single<EpochAnswer>> {
+    let (at, row) = ask!(api, params::view(params.at.as_deref())?, Query::Epoch(segment.epoch()?), Epoch);
+    row.map(|row| Json(Single { row: api.epoch(row), at }))
         .ok_or_else(|| ApiError::unknown("this epoch is not closed", "see /api/v1/epochs for those that are"))
 }
 
-/// Devices by did:key, ascending.
-#[utoipa::path(get, path = "/devices", params(DeviceParams), responses(
-    (status = 200, body = Listing<DeviceRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
-pub(super) async fn devices(
+/// What customers paid for in one epoch, and what that brought.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct DemandRow {
+    /// The epoch.
+    #[schema(value_type = u64)]
+    epoch: Epoch,
+    /// What deals cost.
+    #[schema(schema_with = schema::amount)]
+    spent: Total,
+    /// The part of it that had been burned.
+    #[schema(schema_with = schema::amount)]
+    burned: Amount,
+    /// What was minted for it.
+    #[schema(schema_with = schema::amount)]
+    minted: Amount,
+    /// What customers pay providers for it.
+    #[schema(schema_with = schema::amount)]
+    revenue: Amount,
+    /// Accepted work.
+    #[schema(schema_with = schema::amount)]
+    units: Total,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    decided: bool,
+}
+row!(DemandRow, Epoch, epoch);
+
+/// Demand by epoch, newest first.
+#[utoipa::path(get, path = "/demand", params(ListParams), responses(
+    (status = 200, body = Listing<DemandRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn demand(
     State(api): State<Api>,
-    Params(params): Params<DeviceParams>,
-) -> Answer<Listing<DeviceRow>> {
-    let seek = params::seek("devices", params.cursor.as_deref(), params.limit)?;
-    let status = params::word(params.status, "bad-status", "use active, deactivated or unregistered")?;
-    let filter = DeviceFilter { status, prefix: params::prefix(params.prefix)? };
-    Ok(Listing::new("devices", api.store.devices(filter, seek).await?))
+    OriginalUri(uri): OriginalUri,
+    Params(list): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let (at, page) = api.epochs(&list, list.seek("demand")?).await?;
+    let items = page.items.into_iter().map(|row| DemandRow {
+        epoch: row.epoch,
+        spent: row.spent,
+        burned: row.burned,
+        minted: row.minted,
+        revenue: row.revenue,
+        units: row.units.quantity.into(),
+        decided: row.decided,
+    });
+    listing("demand", Page { items: items.collect(), more: page.more }, at, &list, &uri)
 }
 
-/// One device.
-#[utoipa::path(get, path = "/devices/{did}", params(("did" = String, Path)), responses(
-    (status = 200, body = DeviceRow), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 503, body = ErrorBody)))]
-pub(super) async fn device(
-    State(api): State<Api>,
-    segment: Segment,
-    _: Params<NoParams>,
-) -> Answer<DeviceRow> {
-    let row = api.store.device(segment.device()?).await?;
-    row.map(Json).ok_or_else(|| {
-        ApiError::unknown("this device is unknown", "see /api/v1/devices for those that are known")
-    })
-}
-
-/// What a device earned, newest epoch first.
-#[utoipa::path(get, path = "/devices/{did}/earnings", params(("did" = String, Path), ListParams), responses(
-    (status = 200, body = Listing<EarningRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
-pub(super) async fn earnings(
-    State(api): State<Api>,
-    segment: Segment,
-    Params(params): Params<ListParams>,
-) -> Answer<Listing<EarningRow>> {
-    let seek = params::seek("earnings", params.cursor.as_deref(), params.limit)?;
-    Ok(Listing::new("earnings", api.store.earnings(segment.device()?, seek).await?))
-}
-
-/// How a device was judged, with every finding, newest epoch first.
-#[utoipa::path(get, path = "/devices/{did}/verdicts", params(("did" = String, Path), ListParams), responses(
-    (status = 200, body = Listing<VerdictRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
-pub(super) async fn verdicts(
-    State(api): State<Api>,
-    segment: Segment,
-    Params(params): Params<ListParams>,
-) -> Answer<Listing<VerdictRow>> {
-    let seek = params::seek("verdicts", params.cursor.as_deref(), params.limit)?;
-    Ok(Listing::new("verdicts", api.store.verdicts(segment.device()?, seek).await?))
+/// An owner and a page of its devices.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct OwnerPage {
+    /// Its address.
+    #[schema(schema_with = schema::address)]
+    address: depin_core::Address,
+    /// Everything promised to it in closed epochs.
+    #[schema(schema_with = schema::amount)]
+    earned: Total,
+    /// What was paid out to it.
+    #[schema(schema_with = schema::amount)]
+    claimed: Total,
+    /// What it can take now.
+    #[schema(schema_with = schema::amount)]
+    claimable: Total,
+    /// Its devices.
+    devices: Vec<DeviceRow>,
+    /// How many there are.
+    count: u64,
+    /// The cursor of the next page of devices; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+    /// Whether its sums read the same at the final block.
+    #[serde(rename = "final")]
+    decided: bool,
+    /// The block it was read at.
+    at: At,
 }
 
 /// An owner, what it earned, and its devices by did:key.
@@ -136,12 +183,205 @@ pub(super) async fn verdicts(
 pub(super) async fn owner(
     State(api): State<Api>,
     segment: Segment,
-    Params(params): Params<ListParams>,
+    Params(list): Params<ListParams>,
 ) -> Answer<OwnerPage> {
-    let seek = params::seek("owners", params.cursor.as_deref(), params.limit)?;
-    let OwnerRow { address, earned, claimed, devices } = api.store.owner(segment.address()?, seek).await?;
-    let next = params::next("owners", &devices);
-    Ok(Json(OwnerPage { address, earned, claimed, devices: devices.items, next }))
+    let address = segment.address()?;
+    let filter = DeviceFilter { owner: Some(address), ..DeviceFilter::default() };
+    let (view, seek) = (list.view()?, list.seek("owner-devices")?);
+    let (_, devices) = ask!(api, view, Query::Devices(filter, seek), Devices);
+    let (at, row) = ask!(api, view, Query::Owner(address), Owner);
+    let OwnerRow { address, devices: count, earned, claimed, claimable, decided } = row;
+    let next = params::next("owner-devices", &devices);
+    let devices = devices.items;
+    Ok(Json(OwnerPage { address, earned, claimed, claimable, devices, count, next, decided, at }))
+}
+
+/// What happened in each hour or day, newest first.
+#[utoipa::path(get, path = "/rollups", params(PeriodParams), responses(
+    (status = 200, body = Listing<RollupRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn rollups(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<PeriodParams>,
+) -> Result<Response, ApiError> {
+    let list = params.list();
+    let query = Query::Rollups(params.period()?, list.seek("rollups")?);
+    let (at, page) = ask!(api, list.view()?, query, Rollups);
+    listing("rollups", page, at, &list, &uri)
+}
+
+/// What the devices of an epoch did, by the bytes of their key, ascending.
+#[utoipa::path(get, path = "/epochs/{epoch}/devices", params(("epoch" = u64, Path), ListParams), responses(
+    (status = 200, body = Listing<EpochDeviceRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn epoch_devices(
+    State(api): State<Api>,
+    segment: Segment,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::EpochDevices(segment.epoch()?, list.seek("epoch-devices")?);
+    let (at, page) = ask!(api, list.view()?, query, EpochDevices);
+    listing("epoch-devices", page, at, &list, &uri)
+}
+
+/// The steps of roots on the chain, newest first.
+#[utoipa::path(get, path = "/roots", params(ListParams), responses(
+    (status = 200, body = Listing<RootRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn roots(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Roots(list.seek("roots")?);
+    let (at, page) = ask!(api, list.view()?, query, Roots);
+    listing("roots", page, at, &list, &uri)
+}
+
+/// Devices by did:key, ascending.
+#[utoipa::path(get, path = "/devices", params(DeviceParams), responses(
+    (status = 200, body = Listing<DeviceRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn devices(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<DeviceParams>,
+) -> Result<Response, ApiError> {
+    let status =
+        params::word(params.status.clone(), "bad-status", "use active, deactivated or unregistered")?;
+    let outcome = params::outcome(params.outcome.as_deref())?;
+    let owner = params.owner.as_deref().map(params::address).transpose()?;
+    let filter = DeviceFilter { status, outcome, owner, prefix: params::prefix(params.prefix.clone())? };
+    let list = params.list();
+    let query = Query::Devices(filter, list.seek("devices")?);
+    let (at, page) = ask!(api, list.view()?, query, Devices);
+    listing("devices", page, at, &list, &uri)
+}
+
+/// One device.
+#[utoipa::path(get, path = "/devices/{did}", params(("did" = String, Path), AtParams), responses(
+    (status = 200, body = Single<DeviceRow>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn device(
+    State(api): State<Api>,
+    segment: Segment,
+    Params(params): Params<AtParams>,
+) -> Answer<Single<DeviceRow>> {
+    let (at, row) = ask!(api, params::view(params.at.as_deref())?, Query::Device(segment.device()?), Device);
+    row.map(|row| Json(Single { row, at })).ok_or_else(|| {
+        ApiError::unknown("this device is unknown", "see /api/v1/devices for those that are known")
+    })
+}
+
+/// What a device earned in each hour or day, newest first.
+#[utoipa::path(get, path = "/devices/{did}/rollups", params(("did" = String, Path), PeriodParams), responses(
+    (status = 200, body = Listing<EarnedRollupRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn device_rollups(
+    State(api): State<Api>,
+    segment: Segment,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<PeriodParams>,
+) -> Result<Response, ApiError> {
+    let list = params.list();
+    let query = Query::EarnedRollups(
+        Earner::Device(segment.device()?),
+        params.period()?,
+        list.seek("device-rollups")?,
+    );
+    let (at, page) = ask!(api, list.view()?, query, EarnedRollups);
+    listing("device-rollups", page, at, &list, &uri)
+}
+
+/// What a device earned, deal by deal, newest epoch first.
+#[utoipa::path(get, path = "/devices/{did}/earnings", params(("did" = String, Path), ListParams), responses(
+    (status = 200, body = Listing<EarningRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn earnings(
+    State(api): State<Api>,
+    segment: Segment,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Earnings(segment.device()?, list.seek("earnings")?);
+    let (at, page) = ask!(api, list.view()?, query, Earnings);
+    listing("earnings", page, at, &list, &uri)
+}
+
+/// How a device was judged, with every finding and what to do about it, newest epoch first.
+#[utoipa::path(get, path = "/devices/{did}/verdicts", params(("did" = String, Path), ListParams), responses(
+    (status = 200, body = Listing<VerdictRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn verdicts(
+    State(api): State<Api>,
+    segment: Segment,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Verdicts(segment.device()?, list.seek("verdicts")?);
+    let (at, page) = ask!(api, list.view()?, query, Verdicts);
+    listing("verdicts", page, at, &list, &uri)
+}
+
+/// The reports of a device and the gaps between them, newest epoch first.
+#[utoipa::path(get, path = "/devices/{did}/reports", params(("did" = String, Path), ListParams), responses(
+    (status = 200, body = Listing<ReportRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn reports(
+    State(api): State<Api>,
+    segment: Segment,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Reports(segment.device()?, list.seek("reports")?);
+    let (at, page) = ask!(api, list.view()?, query, Reports);
+    listing("reports", page, at, &list, &uri)
+}
+
+/// What was refused of a device, newest epoch first.
+#[utoipa::path(get, path = "/devices/{did}/refusals", params(("did" = String, Path), ListParams), responses(
+    (status = 200, body = Listing<RefusalRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn device_refusals(
+    State(api): State<Api>,
+    segment: Segment,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Refusals(Some(segment.device()?), list.seek("device-refusals")?);
+    let (at, page) = ask!(api, list.view()?, query, Refusals);
+    listing("device-refusals", page, at, &list, &uri)
+}
+
+/// Owners by address, ascending.
+#[utoipa::path(get, path = "/owners", params(ListParams), responses(
+    (status = 200, body = Listing<OwnerRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn owners(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Owners(list.seek("owners")?);
+    let (at, page) = ask!(api, list.view()?, query, Owners);
+    listing("owners", page, at, &list, &uri)
+}
+
+/// What an owner's devices earned in each hour or day, newest first.
+#[utoipa::path(get, path = "/owners/{address}/rollups", params(("address" = String, Path), PeriodParams), responses(
+    (status = 200, body = Listing<EarnedRollupRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn owner_rollups(
+    State(api): State<Api>,
+    segment: Segment,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<PeriodParams>,
+) -> Result<Response, ApiError> {
+    let list = params.list();
+    let query = Query::EarnedRollups(
+        Earner::Owner(segment.address()?),
+        params.period()?,
+        list.seek("owner-rollups")?,
+    );
+    let (at, page) = ask!(api, list.view()?, query, EarnedRollups);
+    listing("owner-rollups", page, at, &list, &uri)
 }
 
 /// The payouts of an account, each with the proof that takes it, newest epoch first.
@@ -150,10 +390,13 @@ pub(super) async fn owner(
 pub(super) async fn claims(
     State(api): State<Api>,
     segment: Segment,
+    OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
-) -> Answer<Listing<ClaimRow>> {
-    let seek = params::seek("claims", params.cursor.as_deref(), params.limit)?;
-    Ok(Listing::new("claims", api.store.claims(segment.address()?, seek).await?))
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Claims(segment.address()?, list.seek("claims")?);
+    let (at, page) = ask!(api, list.view()?, query, Claims);
+    listing("claims", page, at, &list, &uri)
 }
 
 /// Customers by address, ascending.
@@ -161,10 +404,43 @@ pub(super) async fn claims(
     (status = 200, body = Listing<CustomerRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub(super) async fn customers(
     State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
-) -> Answer<Listing<CustomerRow>> {
-    let seek = params::seek("customers", params.cursor.as_deref(), params.limit)?;
-    Ok(Listing::new("customers", api.store.customers(seek).await?))
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Customers(list.seek("customers")?);
+    let (at, page) = ask!(api, list.view()?, query, Customers);
+    listing("customers", page, at, &list, &uri)
+}
+
+/// One customer.
+#[utoipa::path(get, path = "/customers/{address}", params(("address" = String, Path), AtParams), responses(
+    (status = 200, body = Single<CustomerRow>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn customer(
+    State(api): State<Api>,
+    segment: Segment,
+    Params(params): Params<AtParams>,
+) -> Answer<Single<CustomerRow>> {
+    let (at, row) =
+        ask!(api, params::view(params.at.as_deref())?, Query::Customer(segment.address()?), Customer);
+    row.map(|row| Json(Single { row, at })).ok_or_else(|| {
+        ApiError::unknown("this customer is unknown", "see /api/v1/customers for those that are known")
+    })
+}
+
+/// What a customer spent, newest epoch first.
+#[utoipa::path(get, path = "/customers/{address}/epochs", params(("address" = String, Path), ListParams), responses(
+    (status = 200, body = Listing<CustomerEpochRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn customer_epochs(
+    State(api): State<Api>,
+    segment: Segment,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::CustomerEpochs(segment.address()?, list.seek("customer-epochs")?);
+    let (at, page) = ask!(api, list.view()?, query, CustomerEpochs);
+    listing("customer-epochs", page, at, &list, &uri)
 }
 
 /// Chain events, newest first.
@@ -172,11 +448,14 @@ pub(super) async fn customers(
     (status = 200, body = Listing<EventRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub(super) async fn events(
     State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
     Params(params): Params<EventParams>,
-) -> Answer<Listing<EventRow>> {
-    let seek = params::seek("events", params.cursor.as_deref(), params.limit)?;
-    let kind = params::word(params.kind, "bad-type", "use a type that /api/v1/openapi.json names")?;
-    Ok(Listing::new("events", api.store.events(kind, seek).await?))
+) -> Result<Response, ApiError> {
+    let kind = params::word(params.kind.clone(), "bad-type", "use a type that /api/v1/openapi.json names")?;
+    let list = params.list();
+    let query = Query::Events(kind, list.seek("events")?);
+    let (at, page) = ask!(api, list.view()?, query, Events);
+    listing("events", page, at, &list, &uri)
 }
 
 /// Refused envelopes by epoch, device and reason, newest epoch first.
@@ -184,10 +463,27 @@ pub(super) async fn events(
     (status = 200, body = Listing<RefusalRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
 pub(super) async fn refusals(
     State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
-) -> Answer<Listing<RefusalRow>> {
-    let seek = params::seek("refusals", params.cursor.as_deref(), params.limit)?;
-    Ok(Listing::new("refusals", api.store.refusals(seek).await?))
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Refusals(None, list.seek("refusals")?);
+    let (at, page) = ask!(api, list.view()?, query, Refusals);
+    listing("refusals", page, at, &list, &uri)
+}
+
+/// Reorganisations of the chain that were undone, newest first.
+#[utoipa::path(get, path = "/reorgs", params(ListParams), responses(
+    (status = 200, body = Listing<ReorgRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub(super) async fn reorgs(
+    State(api): State<Api>,
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let list = params;
+    let query = Query::Reorgs(list.seek("reorgs")?);
+    let (at, page) = ask!(api, list.view()?, query, Reorgs);
+    listing("reorgs", page, at, &list, &uri)
 }
 
 /// This document.

@@ -13,7 +13,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// "depn": tells our files from other SQLite files.
 const APPLICATION_ID: i64 = 0x6465_706e;
 
-/// Version of the tables below. An older file is brought up by adding steps here; a newer one is refused.
+/// Version of the tables below. An older file is emptied, to be filled again; a newer one is refused.
 pub(super) const VERSION: i64 = 2;
 
 /// Amounts and sums are 32 bytes, big-endian: SQLite compares blobs bytewise, which is then numerically.
@@ -63,23 +63,34 @@ CREATE INDEX events_by_device ON events (device, kind, block, log_index) WHERE d
 CREATE INDEX events_by_account ON events (account, kind, epoch) WHERE account IS NOT NULL;
 CREATE INDEX events_by_epoch ON events (epoch, kind, block, log_index) WHERE epoch IS NOT NULL;
 
+-- What follows from the facts is kept twice, by view: 0 for everything that is in, 1 for what is final.
+
 CREATE TABLE devices (
-    device BLOB PRIMARY KEY,
-    did TEXT NOT NULL UNIQUE,
-    on_chain BLOB NOT NULL UNIQUE,
+    view INTEGER NOT NULL,
+    on_chain BLOB NOT NULL,
+    device BLOB NOT NULL,
+    did TEXT NOT NULL,
     status INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,  -- of the last epoch; -1 before the first
+    owner BLOB,                -- by the registry, else by the last epoch
     registered_owner BLOB,
     epoch_owner BLOB,
-    owner BLOB GENERATED ALWAYS AS (coalesce(registered_owner, epoch_owner)) STORED,
     registered_at INTEGER,
+    registered_time INTEGER,
+    activated INTEGER,         -- when it first had an owner
+    deactivated INTEGER,       -- when it was switched off, at the earliest when it had an owner
     earned BLOB NOT NULL,
+    refused INTEGER NOT NULL,
+    first_epoch INTEGER,
+    seen INTEGER,              -- when that closed
     last_epoch INTEGER,
-    last_outcome INTEGER,
     reports INTEGER NOT NULL,
-    last_report INTEGER
+    last_report INTEGER,
+    UNIQUE (view, on_chain),
+    UNIQUE (view, did)
 ) STRICT;
-CREATE INDEX devices_by_status ON devices (status, did);
-CREATE INDEX devices_by_owner ON devices (owner, did);
+CREATE INDEX devices_by_state ON devices (view, status, outcome, did);
+CREATE INDEX devices_by_owner ON devices (view, owner, status, outcome, did) WHERE owner IS NOT NULL;
 
 CREATE TABLE epochs (
     epoch INTEGER PRIMARY KEY,
@@ -91,14 +102,19 @@ CREATE TABLE epochs (
     burned BLOB NOT NULL,
     minted BLOB NOT NULL,
     revenue BLOB NOT NULL,
+    spent BLOB NOT NULL,
     unit TEXT NOT NULL,
     quantity BLOB NOT NULL,
     opened INTEGER NOT NULL,
     closed INTEGER NOT NULL,
     accept INTEGER NOT NULL,
     reject INTEGER NOT NULL,
-    inconclusive INTEGER NOT NULL
+    inconclusive INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    released INTEGER NOT NULL,  -- whether its root is final
+    decided INTEGER NOT NULL    -- whether that itself is final
 ) STRICT;
+CREATE INDEX epochs_decided ON epochs (epoch) WHERE decided = 1;
 
 CREATE TABLE earnings (
     device BLOB NOT NULL,
@@ -107,8 +123,11 @@ CREATE TABLE earnings (
     unit TEXT NOT NULL,
     quantity BLOB NOT NULL,
     earned BLOB NOT NULL,
+    outcome INTEGER NOT NULL,
+    lines BLOB NOT NULL,  -- deal by deal, in CBOR
     PRIMARY KEY (device, epoch)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX earnings_by_epoch ON earnings (epoch, device);
 
 CREATE TABLE verdicts (
     device BLOB NOT NULL,
@@ -117,23 +136,60 @@ CREATE TABLE verdicts (
     PRIMARY KEY (device, epoch)
 ) STRICT;
 
+CREATE TABLE reports (
+    device BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    counted INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    first INTEGER,
+    last INTEGER,
+    missing INTEGER NOT NULL,
+    PRIMARY KEY (device, epoch)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE claims (
     account BLOB NOT NULL,
     epoch INTEGER NOT NULL,
     amount BLOB NOT NULL,
     proof BLOB NOT NULL,
+    open INTEGER NOT NULL,          -- whether it can be taken
+    open_finally INTEGER NOT NULL,  -- whether it could be at the final block
     PRIMARY KEY (account, epoch)
 ) STRICT;
+CREATE INDEX claims_by_epoch ON claims (epoch);
+
+CREATE TABLE owners (
+    view INTEGER NOT NULL,
+    address BLOB NOT NULL,
+    devices INTEGER NOT NULL,
+    earned BLOB NOT NULL,
+    claimed BLOB NOT NULL,
+    claimable BLOB NOT NULL,
+    PRIMARY KEY (view, address)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE customers (
-    address BLOB PRIMARY KEY,
+    view INTEGER NOT NULL,
+    address BLOB NOT NULL,
     paid BLOB NOT NULL,
     burned BLOB NOT NULL,
     payments INTEGER NOT NULL,
+    first_block INTEGER,  -- of its first payment
+    first_time INTEGER,
     spent BLOB NOT NULL,
     spent_burned BLOB NOT NULL,
-    epochs INTEGER NOT NULL
+    epochs INTEGER NOT NULL,
+    PRIMARY KEY (view, address)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE customer_epochs (
+    address BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    spent BLOB NOT NULL,
+    burned BLOB NOT NULL,
+    PRIMARY KEY (address, epoch)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX customer_epochs_by_epoch ON customer_epochs (epoch, address);
 
 CREATE TABLE refusals (
     epoch INTEGER NOT NULL,
@@ -141,6 +197,42 @@ CREATE TABLE refusals (
     reason TEXT NOT NULL,
     count INTEGER NOT NULL,
     PRIMARY KEY (epoch, device, reason)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refusals_by_device ON refusals (device, epoch, reason);
+
+CREATE TABLE rollups (
+    view INTEGER NOT NULL,
+    span INTEGER NOT NULL,  -- 0 hour, 1 day, 2 everything
+    start INTEGER NOT NULL,
+    epochs INTEGER NOT NULL,
+    accept INTEGER NOT NULL,
+    reject INTEGER NOT NULL,
+    inconclusive INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    activated INTEGER NOT NULL,
+    deactivated INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
+    customers INTEGER NOT NULL,
+    units BLOB NOT NULL,
+    earned BLOB NOT NULL,
+    minted BLOB NOT NULL,
+    burned BLOB NOT NULL,
+    revenue BLOB NOT NULL,
+    bought BLOB NOT NULL,
+    bought_burned BLOB NOT NULL,
+    claimed BLOB NOT NULL,
+    PRIMARY KEY (view, span, start)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE earned_rollups (
+    view INTEGER NOT NULL,
+    who BLOB NOT NULL,      -- a device or an owner, whose lengths differ
+    span INTEGER NOT NULL,  -- 0 hour, 1 day
+    start INTEGER NOT NULL,
+    epochs INTEGER NOT NULL,
+    units BLOB NOT NULL,
+    earned BLOB NOT NULL,
+    PRIMARY KEY (view, who, span, start)
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -233,7 +325,10 @@ fn check(connection: &mut Connection, path: &Path, network: NetworkId) -> Result
     if version > VERSION {
         return Err(OpenError::Newer { path: name(), found: version, expected: VERSION });
     }
-    if tables == 0 {
+    if tables != 0 && version < VERSION {
+        empty(&transaction).map_err(failed)?;
+    }
+    if tables == 0 || version < VERSION {
         transaction.execute_batch(TABLES).map_err(failed)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
         transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
@@ -250,4 +345,15 @@ fn check(connection: &mut Connection, path: &Path, network: NetworkId) -> Result
     transaction.commit().map_err(failed)?;
     // Readers do not wait for the writer, nor it for them. Only now, so that a file of somebody else stays as it was.
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)
+}
+
+/// Drops all tables: an index is no more than what can be read again.
+fn empty(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let names: Vec<String> =
+        connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    for name in names {
+        connection.execute_batch(&format!("DROP TABLE \"{}\"", name.replace('"', "\"\"")))?;
+    }
+    Ok(())
 }

@@ -1,14 +1,20 @@
 //! What is read out. Amounts are strings of decimal digits in JSON.
 
 use depin_core::{
-    Address, Amount, B256, ChainEvent, CheckResult, Contribution, DeviceId, Digest, Epoch, Finding, Located,
-    Outcome, Side, Text, Timestamp, Units, Verdict,
+    Address, Amount, B256, ChainEvent, Contribution, DeviceId, Digest, Epoch, Outcome, Text, Timestamp,
+    Units, Verdict,
 };
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "http")]
 use crate::http::schema;
-use crate::{BlockRef, DeviceStatus, Page, RootStatus, Total, VerdictCounts, clean, page::row};
+use crate::{BlockRef, DeviceStatus, Line, RootStatus, RootStep, Total, VerdictCounts, next_step, page::row};
+
+mod finding;
+mod sums;
+
+pub use finding::FindingRow;
+pub use sums::{Card, EarnedRollupRow, Overview, RollupRow, Sustainability};
 
 /// A closed epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +55,9 @@ pub struct EpochRow {
     /// What customers paid providers for it.
     #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
     pub revenue: Amount,
+    /// What its customers' deals cost.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub spent: Total,
     /// Accepted work.
     #[cfg_attr(feature = "http", schema(schema_with = schema::units))]
     pub units: Units,
@@ -60,6 +69,15 @@ pub struct EpochRow {
     pub closed: Timestamp,
     /// How its verdicts came out.
     pub verdicts: VerdictCounts,
+    /// The block in which the root on the chain was proposed.
+    #[cfg_attr(feature = "http", schema(required))]
+    pub proposed_block: Option<u64>,
+    /// The time of that block, in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "http", schema(value_type = Option<u64>, required))]
+    pub proposed_at: Option<Timestamp>,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    pub decided: bool,
 }
 row!(EpochRow, Epoch, epoch);
 
@@ -81,9 +99,15 @@ pub struct DeviceRow {
     /// The block in which it was registered.
     #[cfg_attr(feature = "http", schema(required))]
     pub registered_at: Option<u64>,
+    /// The time of that block, in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "http", schema(value_type = Option<u64>, required))]
+    pub registered_time: Option<Timestamp>,
     /// Everything it earned.
     #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
     pub earned: Total,
+    /// The part of it whose roots are final.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub earned_final: Total,
     /// The last epoch it was judged in.
     #[cfg_attr(feature = "http", schema(value_type = Option<u64>, required))]
     pub last_epoch: Option<Epoch>,
@@ -95,6 +119,11 @@ pub struct DeviceRow {
     /// When the last one came in, in milliseconds since the Unix epoch.
     #[cfg_attr(feature = "http", schema(value_type = Option<u64>, required))]
     pub last_report: Option<Timestamp>,
+    /// How many of its reports were refused in closed epochs.
+    pub refused: u64,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    pub decided: bool,
 }
 row!(DeviceRow, DeviceId, did);
 
@@ -114,8 +143,62 @@ pub struct EarningRow {
     /// What it earned.
     #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
     pub earned: Amount,
+    /// How: deal by deal.
+    pub lines: Vec<Line>,
+    /// When the epoch closed, in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "http", schema(value_type = u64))]
+    pub closed: Timestamp,
+    /// How far a root for the epoch has come on the chain.
+    pub status: RootStatus,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    pub decided: bool,
 }
 row!(EarningRow, Epoch, epoch);
+
+/// What one device did in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct EpochDeviceRow {
+    /// The device.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::did))]
+    pub did: DeviceId,
+    /// Who owned it then.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::address))]
+    pub owner: Address,
+    /// Accepted work.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::units))]
+    pub units: Units,
+    /// What it earned.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub earned: Amount,
+    /// How it was judged.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::outcome))]
+    pub outcome: Outcome,
+}
+row!(EpochDeviceRow, DeviceId, did);
+
+/// The reports of a device in one epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct ReportRow {
+    /// The epoch.
+    #[cfg_attr(feature = "http", schema(value_type = u64))]
+    pub epoch: Epoch,
+    /// How many counted.
+    pub counted: u64,
+    /// How many were refused.
+    pub refused: u64,
+    /// When the first of those that counted came in, in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "http", schema(value_type = Option<u64>, required))]
+    pub first: Option<Timestamp>,
+    /// When the last of them came in.
+    #[cfg_attr(feature = "http", schema(value_type = Option<u64>, required))]
+    pub last: Option<Timestamp>,
+    /// Sequence numbers that were skipped.
+    pub missing: u64,
+}
+row!(ReportRow, Epoch, epoch);
 
 /// What a verifier said about a device in one epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,41 +224,36 @@ pub struct VerdictRow {
 }
 row!(VerdictRow, Epoch, epoch);
 
-/// One check and what it saw. Texts are cleaned: no control characters, nothing that turns the reading direction, at most 512 characters.
+/// An owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
-pub struct FindingRow {
-    /// The check.
-    #[cfg_attr(feature = "http", schema(value_type = String))]
-    pub check: Text,
-    /// How it went.
-    #[cfg_attr(feature = "http", schema(schema_with = schema::check_result))]
-    pub result: CheckResult,
-    /// The reason in one word.
-    #[cfg_attr(feature = "http", schema(value_type = String))]
-    pub reason: Text,
-    /// Whose side a failure lies on.
-    #[cfg_attr(feature = "http", schema(schema_with = schema::side))]
-    pub side: Side,
-    /// What was observed. May quote a device.
-    pub observed: String,
-    /// What was expected.
-    pub limit: String,
-    /// All of it in one sentence.
-    pub words: String,
-}
-
-/// An owner and its devices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerRow {
-    /// The owner.
+    /// Its address.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::address))]
     pub address: Address,
+    /// How many devices it owns.
+    pub devices: u64,
     /// Everything promised to it in closed epochs.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
     pub earned: Total,
-    /// What of that was paid out.
+    /// What was paid out to it.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
     pub claimed: Total,
-    /// Its devices.
-    pub devices: Page<DeviceRow>,
+    /// What it can take now: payouts under final roots that are those of the bundles, less those that were paid out.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub claimable: Total,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    pub decided: bool,
+}
+row!(OwnerRow, Address, address);
+
+impl OwnerRow {
+    /// Somebody who owns nothing.
+    pub(crate) fn unknown(address: Address) -> Self {
+        let none = Total::default();
+        Self { address, devices: 0, earned: none, claimed: none, claimable: none, decided: false }
+    }
 }
 
 /// A payout and the proof that takes it.
@@ -217,8 +295,38 @@ pub struct CustomerRow {
     /// The part of that which had been burned.
     #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
     pub spent_burned: Total,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    pub decided: bool,
 }
 row!(CustomerRow, Address, address);
+
+impl CustomerRow {
+    /// Somebody who paid nothing.
+    pub(crate) fn unknown(address: Address) -> Self {
+        let none = Total::default();
+        Self { address, paid: none, burned: none, spent: none, spent_burned: none, decided: false }
+    }
+}
+
+/// A customer in one epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct CustomerEpochRow {
+    /// The epoch.
+    #[cfg_attr(feature = "http", schema(value_type = u64))]
+    pub epoch: Epoch,
+    /// What its deals cost.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub spent: Amount,
+    /// The part of it that had been burned.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::amount))]
+    pub burned: Amount,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    pub decided: bool,
+}
+row!(CustomerEpochRow, Epoch, epoch);
 
 /// An event and where on the chain it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,13 +337,47 @@ pub struct EventRow {
     /// Hash of its block.
     #[cfg_attr(feature = "http", schema(schema_with = schema::digest))]
     pub block_hash: Digest,
+    /// Time of its block, in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "http", schema(value_type = u64))]
+    pub time: Timestamp,
     /// Position among the logs of the block.
     pub log_index: u64,
     /// The event.
     #[cfg_attr(feature = "http", schema(schema_with = schema::event))]
     pub event: ChainEvent,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    pub decided: bool,
 }
 row!(EventRow, (u64, u64), block, log_index);
+
+/// A step of a root on the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct RootRow {
+    /// Number of its block.
+    pub block: u64,
+    /// Time of its block, in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "http", schema(value_type = u64))]
+    pub time: Timestamp,
+    /// Position among the logs of the block.
+    pub log_index: u64,
+    /// The epoch.
+    #[cfg_attr(feature = "http", schema(value_type = u64))]
+    pub epoch: Epoch,
+    /// The step.
+    pub what: RootStep,
+    /// The claim root.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::digest))]
+    pub root: Digest,
+    /// The digest of the bundle beside it.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::digest))]
+    pub bundle: Digest,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    pub decided: bool,
+}
+row!(RootRow, (u64, u64), block, log_index);
 
 /// What was refused at the door.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,8 +394,17 @@ pub struct RefusalRow {
     pub reason: Text,
     /// How many.
     pub count: u64,
+    /// What can be done about it; empty when nothing is known.
+    pub next: String,
 }
 row!(RefusalRow, (Epoch, Option<DeviceId>, Text), epoch, device, reason);
+
+impl RefusalRow {
+    pub(crate) fn new(epoch: Epoch, device: Option<DeviceId>, reason: Text, count: u64) -> Self {
+        let next = next_step("report", reason.as_str()).to_owned();
+        Self { epoch, device, reason, count, next }
+    }
+}
 
 /// A reorganisation that was undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,13 +426,6 @@ pub struct ReorgRow {
 }
 row!(ReorgRow, u64, id);
 
-impl From<Located> for EventRow {
-    fn from(located: Located) -> Self {
-        let Located { block, block_hash, log_index, event } = located;
-        Self { block, block_hash, log_index, event }
-    }
-}
-
 impl From<&Verdict> for VerdictRow {
     fn from(verdict: &Verdict) -> Self {
         Self {
@@ -291,46 +435,6 @@ impl From<&Verdict> for VerdictRow {
             outcome: verdict.outcome,
             contributions: verdict.contributions.clone(),
             findings: verdict.findings.iter().map(FindingRow::from).collect(),
-        }
-    }
-}
-
-impl From<&Finding> for FindingRow {
-    /// Cleans the texts: a finding may quote a device.
-    fn from(finding: &Finding) -> Self {
-        let mut row = Self {
-            check: finding.check.clone(),
-            result: finding.result,
-            reason: finding.reason.clone(),
-            side: finding.side,
-            observed: clean(&finding.observed),
-            limit: clean(&finding.limit),
-            words: String::new(),
-        };
-        row.words = row.in_words();
-        row
-    }
-}
-
-impl FindingRow {
-    /// One sentence for people, made of the other fields.
-    pub(crate) fn in_words(&self) -> String {
-        let Self { check, reason, observed, limit, .. } = self;
-        let seen = if observed.is_empty() { String::new() } else { format!(": {observed}") };
-        let wanted = if limit.is_empty() { String::new() } else { format!("; expected {limit}") };
-        let blame = match self.side {
-            Side::Device => "; on the device's side",
-            Side::Customer => "; on the customer's side",
-            Side::Network => "; on the network's side",
-            Side::Stranger => "; on a stranger's side",
-            _ => "",
-        };
-        match self.result {
-            CheckResult::Pass => format!("{check} passed{seen}{wanted}"),
-            CheckResult::Fail => format!("{check} failed ({reason}){seen}{wanted}{blame}"),
-            CheckResult::Warning => format!("{check} warns ({reason}){seen}{wanted}{blame}"),
-            CheckResult::Skipped => format!("{check} was not done ({reason}){seen}"),
-            _ => format!("{check} ({reason}){seen}{wanted}{blame}"),
         }
     }
 }
