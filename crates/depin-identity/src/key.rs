@@ -3,6 +3,7 @@
 use std::{fmt, hash};
 
 use async_trait::async_trait;
+use curve25519_dalek::{EdwardsPoint, Scalar};
 use depin_core::{KeyId, KeyType, TypedKey};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
@@ -122,7 +123,12 @@ impl PublicKey {
         if on_curve.compress().as_bytes() != bytes {
             return Err(PublicKeyError::NotCanonical);
         }
-        if !on_curve.is_torsion_free() {
+        // The order of the prime subgroup times a point is nothing exactly when one less than it is the point's negative. A public key is no secret, so this may
+        // take a time that depends on it, which is less than `is_torsion_free` takes.
+        let order_less_one = Scalar::ZERO - Scalar::ONE;
+        let all_but_one =
+            EdwardsPoint::vartime_double_scalar_mul_basepoint(&order_less_one, &on_curve, &Scalar::ZERO);
+        if all_but_one != -on_curve {
             return Err(PublicKeyError::MixedOrder);
         }
         Ok(Self { typed: key, id: key.id(), point })
