@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is what speaks to the user")]
 
 mod commands;
+mod config;
 
 use std::process::ExitCode;
 
@@ -40,10 +41,24 @@ enum Command {
     Lab(commands::lab::Command),
 }
 
+/// Logs go to standard error: as a node's configuration says, otherwise as `DEPIN_LOG` does.
+fn log(command: &Command) {
+    // What is wrong with the configuration is said by the command itself.
+    let config = match command {
+        Command::Node(arguments) => arguments.settings.collect().ok().map(|(config, _)| config),
+        _ => None,
+    };
+    let filter = match &config {
+        Some(config) => EnvFilter::new(&config.log_filter),
+        None => EnvFilter::try_from_env("DEPIN_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),
+    };
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.is_some_and(|config| config.log_json) { logs.json().init() } else { logs.init() }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("DEPIN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    log(&arguments.command);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

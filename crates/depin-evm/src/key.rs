@@ -52,6 +52,14 @@ pub fn signer_from_keystore(path: &Path, password_variable: &str) -> Result<Priv
         std::env::var(password_variable)
             .map_err(|_| KeyError::Missing { variable: password_variable.to_owned() })?,
     );
+    open_keystore(path, &password)
+}
+
+/// The same with the password itself.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn open_keystore(path: &Path, password: &str) -> Result<PrivateKeySigner, KeyError> {
     PrivateKeySigner::decrypt_keystore(path, password.as_bytes())
         .map_err(|error| KeyError::Keystore { path: path.to_owned(), reason: error.to_string() })
 }

@@ -30,7 +30,7 @@ pub use deploy::{DeployConfig, DeployError, Deployment, deploy};
 pub use events::{EventsError, events};
 pub use finality::{FinalBlock, Finality, HeaderError, final_block, header};
 pub use follow::EvmReader;
-pub use key::{KeyError, signer_from_env, signer_from_keystore};
+pub use key::{KeyError, open_keystore, signer_from_env, signer_from_keystore};
 pub use ledger::{ContractCallError, EpochState, EvmLedger};
 pub use options::Options;
 pub use registry::EvmRegistry;

@@ -1,28 +1,28 @@
 //! `depin node`: the node of a network on any chain.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use depin::{
     Network,
     api::{Contracts, NetworkInfo},
-    node::{Chain, Clock, Launch, Node, NodeOptions, NodeParts, block_beacon, catalogue},
+    node::{
+        Chain, Clock, Launch, Limits, Node, NodeOptions, NodeParts, bind, block_beacon, catalogue, serve,
+    },
 };
 use depin_core::{Millis, Timestamp};
-use depin_evm::{
-    BlockBeacon, Deployment, Finality, Moments, Sender, deploy, signer_from_env, signer_from_keystore,
-};
+use depin_evm::{BlockBeacon, Deployment, Finality, Moments, Sender, deploy};
 use depin_identity::SoftwareKey;
 use depin_lab::device;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Settings};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The node's directory: journal, bundles, index, key, and the network it serves (network.json).
-    #[arg(long)]
-    state: PathBuf,
-    /// Where the node listens.
-    #[arg(long, default_value = "127.0.0.1:8600", env = "DEPIN_LISTEN")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
     /// Deploy a new storage network on the chain first.
     #[arg(long)]
     launch: bool,
@@ -32,70 +32,108 @@ pub(crate) struct Arguments {
     /// How long a root can be disputed in seconds, for --launch.
     #[arg(long, default_value_t = 172_800, requires = "launch", value_parser = clap::value_parser!(u64).range(1..=2_592_000))]
     challenge_window: u64,
-    /// An encrypted keystore file with the operator's key, its password in DEPIN_KEYSTORE_PASSWORD; without it the key is in DEPIN_CHAIN_KEY.
-    #[arg(long)]
-    keystore: Option<PathBuf>,
-    /// How many blocks make an event final.
-    #[arg(long, default_value_t = 2)]
-    finality_depth: u64,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let url = std::env::var(super::RPC_VARIABLE)
-        .with_context(|| format!("{} is not set; set it to the URL of the chain", super::RPC_VARIABLE))?;
-    let operator = match &arguments.keystore {
-        Some(path) => signer_from_keystore(path, "DEPIN_KEYSTORE_PASSWORD")?,
-        None => signer_from_env("DEPIN_CHAIN_KEY")?,
+    let config = arguments.settings.load()?;
+    // Whoever stops the node while it starts is heard.
+    let stopped = super::stopped();
+    tokio::pin!(stopped);
+    let node = tokio::select! {
+        () = &mut stopped => return Ok(ExitCode::SUCCESS),
+        node = open(&arguments, &config) => node?,
     };
-    std::fs::create_dir_all(&arguments.state)
-        .with_context(|| format!("{} cannot be made", arguments.state.display()))?;
-    let key_path = arguments.state.join("node.key");
+    // Every address is taken before anybody is served: a node that is half there misleads.
+    let intake = bind(config.intake).await.context("intake.listen")?;
+    let reading = bind(config.reading).await.context("reading.listen")?;
+    let administration = bind(config.administration).await.context("admin.listen")?;
+    let broker = config.broker()?;
+    eprintln!("intake   http://{}", intake.local_addr()?);
+    eprintln!("reading  http://{}", reading.local_addr()?);
+    eprintln!("admin    http://{}", administration.local_addr()?);
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let mut listen = |name, listener, router, limits| {
+        tasks.spawn(serve(name, listener, router, limits, Arc::clone(node.metrics()), stop.clone()));
+    };
+    listen("intake", intake, node.intake(), config.limits());
+    listen("reading", reading, node.reading(), config.limits());
+    listen("admin", administration, node.administration(), Limits { connections: 64, ..Limits::default() });
+    if let Some(broker) = broker {
+        let (node, stop) = (node.clone(), stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = node.mqtt(&broker, stop).await {
+                tracing::error!(%error, "no reports are taken over MQTT");
+            }
+        });
+    }
+    let ended = node.run(stopped).await;
+    tracing::info!("stopping");
+    stop.cancel();
+    while tasks.join_next().await.is_some() {}
+    node.shutdown().await?;
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the node, on a network that is launched first if asked for.
+async fn open(arguments: &Arguments, config: &Config) -> Result<Node> {
+    let url = config.rpc()?;
+    let operator = config.operator()?;
+    let state = &config.state;
+    std::fs::create_dir_all(state).with_context(|| format!("{} cannot be made", state.display()))?;
+    let key_path = state.join("node.key");
     device::make_key(&key_path, None, "node")?;
     let key = SoftwareKey::from_seed(device::read_secret(&key_path)?);
-    let network_path = arguments.state.join("network.json");
+    let network_path = state.join("network.json");
     if arguments.launch {
         if network_path.exists() {
-            bail!("{} holds a network already; start it without --launch", arguments.state.display());
+            bail!("{} holds a network already; start it without --launch", state.display());
         }
         let client = super::chain(&url, super::chain_id(&url).await?).await?;
-        let info = launch(&arguments, &client.sender(operator.clone()), &key).await?;
+        let info = launch(arguments, &client.sender(operator.clone()), &key).await?;
         device::replace(&network_path, &serde_json::to_vec_pretty(&info)?)?;
         eprintln!("launched network {} on chain {}", info.params.network(), info.params.chain_id);
     }
-    let info: NetworkInfo =
-        serde_json::from_slice(&super::read(&network_path).context("launch one with --launch")?)
-            .with_context(|| format!("{} describes no network", network_path.display()))?;
+    let info = network(state)?;
     if info.params.node != key.public().typed() {
         bail!("{} is not the key of this network's node; restore it from a copy", key_path.display());
     }
     let client = super::chain(&url, info.params.chain_id).await?;
-    let Contracts { token, registry, credits, distributor } = info.contracts;
-    let deployment = Deployment { token, registry, credits, distributor };
+    let deployment = deployment(&info);
     deployment.check(&client).await?;
-    let finality = Finality::Depth(arguments.finality_depth);
-    let network = Network::new(info.params.clone(), &catalogue())?;
+    let finality = Finality::Depth(config.finality_depth);
     let beacons =
         BlockBeacon::new(client.clone(), finality, moments(info.params.genesis, info.params.epoch_length)?);
-    let node = Node::open(NodeParts {
-        dir: arguments.state.clone(),
-        network,
+    let options = NodeOptions {
+        keep_epochs: Some(config.keep_epochs).filter(|epochs| *epochs > 0),
+        ..NodeOptions::default()
+    };
+    let parts = NodeParts {
+        dir: state.clone(),
+        network: Network::new(info.params.clone(), &catalogue())?,
         info,
         key,
         chain: Chain::new(client.sender(operator), deployment, finality),
         beacons: Arc::new(beacons),
         clock: Clock::Wall,
         tamper: None,
-        options: NodeOptions::default(),
-    })
-    .await?;
-    let listener = tokio::net::TcpListener::bind(arguments.listen).await.with_context(|| {
-        format!("{} cannot be used; choose another address with --listen", arguments.listen)
-    })?;
-    eprintln!("node   http://{}", listener.local_addr()?);
-    let router = node.router();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    node.run(super::stopped()).await?;
-    Ok(ExitCode::SUCCESS)
+        options,
+    };
+    Ok(Node::open(parts).await?)
+}
+
+/// The network that a node's directory is for.
+pub(crate) fn network(state: &Path) -> Result<NetworkInfo> {
+    let path = state.join("network.json");
+    serde_json::from_slice(&super::read(&path).context("launch one with --launch")?)
+        .with_context(|| format!("{} describes no network", path.display()))
+}
+
+/// Where its contracts are.
+pub(crate) fn deployment(info: &NetworkInfo) -> Deployment {
+    let Contracts { token, registry, credits, distributor } = info.contracts;
+    Deployment { token, registry, credits, distributor }
 }
 
 /// When each epoch's beacon falls: where its commitments end.

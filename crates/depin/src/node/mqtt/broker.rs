@@ -2,11 +2,17 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use rumqttc::{TlsConfiguration, Transport, v5::MqttOptions};
+use rumqttc::{
+    TlsConfiguration, Transport,
+    v5::{AsyncClient, Event, MqttOptions, mqttbytes::v5::Packet},
+};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
+
+/// Longest that a probe waits for an answer.
+const PROBE: Duration = Duration::from_secs(10);
 
 /// An MQTT 5 broker and how to log in there.
 #[derive(Clone)]
@@ -61,6 +67,14 @@ pub enum BrokerError {
     /// A password needs a user.
     #[error("a password without a user; name the user as well")]
     NoUser,
+    /// It does not let us in.
+    #[error("{url}: {reason}; check that the broker runs, and user and password")]
+    Unreachable {
+        /// The broker.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
     /// Too few messages in flight.
     #[error("no message may be in flight; allow at least 1")]
     InFlight,
@@ -91,6 +105,33 @@ impl Broker {
             return Err(wrong());
         }
         Ok((host.into(), port, tls))
+    }
+
+    /// Logs in once, in a session of its own that ends with it.
+    ///
+    /// # Errors
+    /// [`BrokerError`].
+    pub async fn probe(&self) -> Result<(), BrokerError> {
+        let named = Self { client_id: None, ..self.clone() };
+        let mut options = named.options(&format!("depin-doctor-{}", std::process::id()))?;
+        options.set_clean_start(true);
+        let (client, mut events) = AsyncClient::new(options, 1);
+        let unreachable = |error: &dyn std::fmt::Display| {
+            // A URL that was parsed holds no secret.
+            BrokerError::Unreachable { url: self.url.clone(), reason: error.to_string() }
+        };
+        loop {
+            match tokio::time::timeout(PROBE, events.poll()).await {
+                Ok(Ok(Event::Incoming(Packet::ConnAck(_)))) => break,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(unreachable(&error)),
+                Err(error) => return Err(unreachable(&error)),
+            }
+        }
+        // Whether the farewell arrives does not matter.
+        let _ = client.try_disconnect();
+        let _ = tokio::time::timeout(PROBE, events.poll()).await;
+        Ok(())
     }
 
     pub(super) fn options(&self, client_id: &str) -> Result<MqttOptions, BrokerError> {
