@@ -1,0 +1,51 @@
+// The page: one drawing for all of it, made again when anything it read has changed.
+import { begin, end } from "./api.js";
+import { effect, html, render } from "./lib.js";
+import { follow, start } from "./live.js";
+import { href, listen, route } from "./router.js";
+import { shell } from "./parts/shell.js";
+import { customer, customers } from "./views/customers.js";
+import { demand } from "./views/demand.js";
+import { epoch, epochs } from "./views/epochs.js";
+import { health } from "./views/health.js";
+import { node } from "./views/node.js";
+import { nodes } from "./views/nodes.js";
+import { overview } from "./views/overview.js";
+import { owner, owners } from "./views/owners.js";
+
+/** @type {Record<import("./router.js").View, [string, () => unknown, (id: string) => unknown]>} */
+const VIEWS = {
+  overview: ["Overview", overview, lost],
+  nodes: ["Nodes", nodes, node],
+  owners: ["Owners", owners, owner],
+  epochs: ["Epochs", epochs, epoch],
+  customers: ["Customers", customers, customer],
+  demand: ["Demand", demand, lost],
+  health: ["Index health", health, lost],
+  lost: ["Not found", lost, lost],
+};
+
+function lost() {
+  return html`<h1 tabindex="-1">Nothing is here</h1><p>This address leads to no view. <a href=${href("overview")}>Go to the overview</a>.</p>`;
+}
+
+function draw() {
+  const { view, id } = route.value;
+  const [title, list, one] = VIEWS[view];
+  const words = id === null ? `${title} · depin` : `${id} · ${title} · depin`;
+  if (document.title !== words) document.title = words;
+  return shell(html`<div class=${`view ${view}`} key=${`${view}/${id ?? ""}`}>${id === null ? list() : one(id)}</div>`);
+}
+
+const root = document.getElementById("root");
+if (root) {
+  root.replaceChildren();
+  listen();
+  effect(() => {
+    begin();
+    render(draw(), root);
+    end();
+    follow();
+  });
+  start();
+}

@@ -1,0 +1,83 @@
+// Numbers and names as they stand on the page. The exact value is always in the markup: `value` of <data>, `title` of what is cut.
+import { age, amount, count, exact, moment, plain, quantity, short, units as inUnits } from "../format.js";
+import { html } from "../lib.js";
+import { now } from "../api.js";
+import { href } from "../router.js";
+
+/**
+ * Base units as tokens.
+ * @param {unknown} value
+ * @param {number} [places]
+ */
+export function tokens(value, places = 4) {
+  return html`<data class="num" value=${plain(value)} title=${`${exact(value)} tokens`}>${amount(value, places)}</data>`;
+}
+
+/**
+ * A count.
+ * @param {unknown} value
+ */
+export function number(value) {
+  return html`<data class="num" value=${plain(value)}>${count(value)}</data>`;
+}
+
+/**
+ * Units; the kind in small.
+ * @param {unknown} value `{kind, quantity}` or a quantity
+ * @param {boolean} [kind] whether to name it
+ */
+export function units(value, kind = true) {
+  const bare = plain(quantity(value));
+  const text = kind ? inUnits(value) : count(quantity(value));
+  return html`<data class="num" value=${bare}>${text}</data>`;
+}
+
+/**
+ * A point in time as its age.
+ * @param {number | null | undefined} ms
+ */
+export function when(ms) {
+  if (typeof ms !== "number") return html`<span class="quiet">never</span>`;
+  return html`<time dateTime=${iso(ms)} title=${moment(ms)}>${age(ms, now())}</time>`;
+}
+
+/**
+ * A point in time as a date.
+ * @param {number | null | undefined} ms
+ */
+export function date(ms) {
+  if (typeof ms !== "number") return html`<span class="quiet">–</span>`;
+  return html`<time dateTime=${iso(ms)}>${moment(ms)}</time>`;
+}
+
+/** @param {number} ms */
+function iso(ms) {
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : "";
+}
+
+/**
+ * A device, owner or customer by the ends of its name, leading to its view.
+ * @param {"nodes" | "owners" | "customers"} view
+ * @param {string | null | undefined} name
+ */
+export function named(view, name) {
+  if (!name) return html`<span class="quiet">none</span>`;
+  return html`<a class="mono" href=${href(view, name)} title=${plain(name)}>${short(plain(name))}</a>`;
+}
+
+/**
+ * A hash by its ends.
+ * @param {string | null | undefined} value
+ */
+export function hash(value) {
+  if (!value) return html`<span class="quiet">none</span>`;
+  return html`<span class="mono" title=${plain(value)}>${short(plain(value))}</span>`;
+}
+
+/**
+ * An epoch, leading to its view.
+ * @param {number} epoch
+ */
+export function epoch(epoch) {
+  return html`<a class="num" href=${href("epochs", String(epoch))}>${count(epoch)}</a>`;
+}
