@@ -50,6 +50,19 @@ export function date(ms) {
   return html`<time dateTime=${iso(ms)}>${moment(ms)}</time>`;
 }
 
+/**
+ * A span of time by its ends; the day once if it is the same.
+ * @param {number | null} first
+ * @param {number | null} last
+ */
+export function between(first, last) {
+  if (first === null || last === null) return html`<span class="quiet">–</span>`;
+  const [from, to] = [moment(first), moment(last)];
+  const day = from.slice(0, 11);
+  const end = to.startsWith(day) ? to.slice(11) : to;
+  return html`<span><time dateTime=${iso(first)}>${from.replace(" UTC", "")}</time> – <time dateTime=${iso(last)}>${end}</time></span>`;
+}
+
 /** @param {number} ms */
 function iso(ms) {
   return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : "";

@@ -17,12 +17,12 @@ import { epoch as epochLink, hash, named, tokens, units } from "../parts/value.j
 export function detail(did, row, at) {
   const { epoch, earning, verdict } = row;
   return html`<section class="panel" aria-labelledby="h-detail">
-    <h2 id="h-detail">Epoch <span class="num">${count(epoch)}</span> ${badge(verdict?.outcome)} ${mark("detail", row.final, at)}</h2>
+    <h3 class="big" id="h-detail">Epoch <span class="num">${count(epoch)}</span> ${badge(verdict?.outcome)} ${mark("detail", row.final, at)}</h3>
     <div class="pair">
-      <div><h3>What it earned</h3>${earning ? pay(earning, verdict) : empty("Nothing is known of its pay in this epoch.")}</div>
-      <div><h3>What the checks saw</h3>${verdict ? checks(verdict) : empty("No verdict is known for this epoch.")}</div>
+      <div><h4>What it earned</h4>${earning ? pay(earning, verdict) : empty("Nothing is known of its pay in this epoch.")}</div>
+      <div><h4>What the checks saw</h4>${verdict ? checks(verdict) : empty("No verdict is known for this epoch.")}</div>
     </div>
-    <h3>Check it yourself</h3>
+    <h4>Check it yourself</h4>
     <p>The bundle holds everything that decided this. <a href=${recompute({ epoch, device: did })}>Recompute it in this browser</a>, or where <code>depin</code> is installed:</p>
     ${command(audit(epoch, did), "Command that audits this device")}
     <p>More on <span>epoch ${epochLink(epoch)}</span>.</p>

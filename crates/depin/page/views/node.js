@@ -11,7 +11,7 @@ import { amount } from "../format.js";
 import { asOf, mark } from "../parts/mark.js";
 import { shown } from "../parts/state.js";
 import { finality, listed, table } from "../parts/table.js";
-import { epoch, named, number, tokens, units, when, date } from "../parts/value.js";
+import { epoch, named, number, tokens, units, when, date, between } from "../parts/value.js";
 import { detail } from "./node-epoch.js";
 import { columns as refusalColumns } from "./refusals.js";
 
@@ -33,12 +33,12 @@ export function node(did) {
     ${shown(answer, (device) => facts(device))}
     <section aria-labelledby="h-time"><h2 id="h-time">Epoch by epoch</h2>
       ${marks(timeline.data?.items ?? [], chosen)}
+      ${chosen ? detail(did, chosen, timeline.data?.at) : null}
       ${table({
         id: "timeline", caption: "How each epoch went", answer: timeline, columns: columns(timeline.data?.at), key: (row) => row.epoch,
         nothing: "This device was not judged yet.", next: "It is judged at the end of each epoch it has a deal for.", pick: (row) => row.epoch === chosen?.epoch,
       })}
     </section>
-    ${chosen ? detail(did, chosen, timeline.data?.at) : null}
     <section aria-labelledby="h-earned"><h2 id="h-earned">Earned over time</h2>${rollups(path, topics)}</section>
     <div class="pair">
       <section aria-labelledby="h-reports"><h2 id="h-reports">Reports and gaps</h2>${reports(path, topics)}</section>
@@ -147,7 +147,7 @@ function reports(path, topics) {
       { head: "Counted", kind: "num", cell: (row) => number(row.counted) },
       { head: "Refused", kind: "num", cell: (row) => number(row.refused) },
       { head: "Missing", kind: "num", cell: (row) => (row.missing > 0 ? html`<strong class="warned">${number(row.missing)}</strong>` : number(row.missing)) },
-      { head: "First and last", cell: (row) => html`${date(row.first)} <span class="quiet">to</span> ${date(row.last)}` },
+      { head: "First and last", cell: (row) => between(row.first, row.last) },
     ],
   });
 }

@@ -49,8 +49,7 @@ export function overview() {
 
 /** @param {Overview} data */
 function network({ network }) {
-  return html`<p class="lead">Chain <strong>${plain(network.chain)}</strong>, id ${plain(network.chain_id)}; work is counted in
-    <strong>${words(network.unit)}</strong>. Network <span class="mono break">${plain(network.network)}</span></p>`;
+  return html`<p class="lead">Chain <strong>${plain(network.chain)}</strong>, id ${plain(network.chain_id)}; work is counted in <strong>${plain(network.unit)}</strong>. Network <span class="mono break">${plain(network.network)}</span></p>`;
 }
 
 /**
@@ -66,8 +65,8 @@ function cards({ cards, at }, unit) {
     const change = delta(card.now, card.day_ago, show);
     return html`<div class="card" key=${card.name} id=${`card-${card.name}`}>
       <dt>${to ? html`<a href=${href(/** @type {any} */ (to))}>${label}</a>` : label}</dt>
-      <dd class="big">${kind === "tokens" ? tokens(card.now) : kind === "units" ? units(card.now, false) : number(card.now)}
-        ${kind === "units" ? html`<span class="quiet"> ${unit}</span>` : null}</dd>
+      <dd class=${`big ${card.now.length > 12 && kind === "units" ? "long" : ""}`}>${kind === "tokens" ? tokens(card.now) : kind === "units" ? units(card.now, false) : number(card.now)}
+${kind === "units" ? html`<span class="quiet"> ${unit}</span>` : null}</dd>
       <dd class=${`delta ${change.way}`}>${change.words} <span class="quiet">in 24 h</span></dd>
       <dd>${mark(`card-${card.name}-m`, card.final, at)}</dd>
     </div>`;
