@@ -20,7 +20,7 @@ use alloy::{
     transports::TransportError,
 };
 use tokio::{
-    sync::Mutex as AsyncMutex,
+    sync::{Mutex as AsyncMutex, Notify},
     time::{Instant, sleep},
 };
 
@@ -95,12 +95,13 @@ pub struct Client {
     chain_id: u64,
     options: Options,
     turns: Arc<Mutex<HashMap<Address, Arc<AsyncMutex<()>>>>>,
+    changed: Arc<Notify>,
 }
 
 impl Client {
     /// A chain behind any of alloy's providers. The caller vouches for the chain id; [`crate::connect()`] checks it.
     pub fn new(provider: DynProvider, chain_id: u64, options: Options) -> Self {
-        Self { provider, chain_id, options, turns: Arc::default() }
+        Self { provider, chain_id, options, turns: Arc::default(), changed: Arc::default() }
     }
 
     /// The provider, for everything this crate does not wrap.
@@ -111,6 +112,11 @@ impl Client {
     /// The chain id.
     pub const fn chain_id(&self) -> u64 {
         self.chain_id
+    }
+
+    /// Notified whenever a transaction sent through this client, or one of its clones, came into a block. For one listener.
+    pub fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
     }
 
     /// How the chain is waited for.
@@ -170,6 +176,7 @@ impl Sender {
         let mut turn = Some(turn);
         loop {
             if let Some(receipt) = self.included(&sent).await? {
+                self.client.changed.notify_one();
                 // Others may go on while this one gathers confirmations.
                 drop(turn.take());
                 if self.confirmed(&receipt).await? {

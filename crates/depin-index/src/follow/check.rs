@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256};
 use depin_core::{ChainEvent, Digest, Located};
 
 use super::{Asked, ChainLog, Tips, Wanted};
-use crate::BlockFacts;
+use crate::{BlockFacts, BlockRef};
 
 /// Most logs in one answer.
 pub const MAX_LOGS: usize = 200_000;
@@ -194,16 +194,18 @@ pub(super) fn maybe_headers(
     Ok(found)
 }
 
-/// Each of these consecutive headers must continue the one before; the first one the block `parent`, if that is known.
-pub(super) fn links(parent: Option<Digest>, headers: &[BlockFacts]) -> Result<(), Untrue> {
-    let mut before = parent;
+/// Each of these headers must continue the one before where their numbers do; the first one the block `before`, if that is known.
+pub(super) fn links(before: Option<BlockRef>, headers: &[BlockFacts]) -> Result<(), Untrue> {
+    let mut before = before;
     for header in headers {
-        match before {
-            Some(expected) if expected != header.parent => {
-                return Err(Untrue::Unlinked { block: header.number, expected, found: header.parent });
-            }
-            _ => before = Some(header.hash),
+        if let Some(before) = before
+            && before.number.checked_add(1) == Some(header.number)
+            && before.hash != header.parent
+        {
+            let (expected, found) = (before.hash, header.parent);
+            return Err(Untrue::Unlinked { block: header.number, expected, found });
         }
+        before = Some(BlockRef { number: header.number, hash: header.hash });
     }
     Ok(())
 }

@@ -126,9 +126,10 @@ impl<R: ChainReader> ChainSource<R> {
             numbers.push(to);
         }
         let blocks = self.headers(&numbers, tips).await?;
+        check::links(known.cursor.block, &blocks)?;
         check::same_fork(&events, &blocks)?;
         match blocks.last() {
-            Some(end) if end.hash == before.hash => {}
+            Some(end) if *end == before => {}
             end => {
                 let after = end.map_or(before.parent, |end| end.hash);
                 return Err(Untrue::Moved { block: to, before: before.hash, after }.into());
@@ -175,7 +176,7 @@ impl<R: ChainReader> ChainSource<R> {
             _ => self.headers(&numbers, tips).await?,
         };
         // A start in the middle of a chain has no block before it to compare with.
-        check::links(known.cursor.block.map(|block| block.hash), &blocks)?;
+        check::links(known.cursor.block, &blocks)?;
         let asked = Asked::Blocks(&blocks);
         let logs = self.reader.logs(asked).await?;
         if logs.len() > MAX_LOGS.saturating_mul(numbers.len()) {
