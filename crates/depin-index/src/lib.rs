@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub use change::{Change, Listener, Topic};
 pub use facts::{
     Batch, BlockFacts, BlockRef, ClaimFacts, Cursor, CustomerEpoch, DeviceEpoch, EpochFacts, Line, MAX_PROOF,
     RefusalFacts, ReportEpoch, ReportFacts, VerdictCounts, WINDOW,
@@ -9,7 +10,7 @@ pub use follow::{
     Wanted,
 };
 #[cfg(feature = "http")]
-pub use http::router;
+pub use http::{FollowStatus, Following, Live, Reading, StreamLimits, router};
 pub use memory::MemoryStore;
 pub use page::{Limit, Page, Row, Seek};
 pub use rows::{
@@ -28,6 +29,7 @@ pub use total::Total;
 pub use view::{At, View};
 pub use words::{DeviceStatus, EventKind, RootStatus, RootStep};
 
+mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod facts;

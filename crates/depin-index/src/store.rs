@@ -1,14 +1,14 @@
 //! The store: rows and cursor, written together.
 
-use std::{error::Error, fmt::Debug};
+use std::{error::Error, fmt::Debug, sync::Weak};
 
 use async_trait::async_trait;
 use depin_core::{Address, DeviceId, Digest, Epoch, Outcome, Text, Timestamp};
 
 use crate::{
     At, Batch, BlockRef, ClaimRow, Cursor, CustomerEpochRow, CustomerRow, DeviceRow, DeviceStatus,
-    EarnedRollupRow, EarningRow, EpochDeviceRow, EpochRow, EventKind, EventRow, Limit, Overview, OwnerRow,
-    Page, Period, RefusalRow, ReorgRow, ReportRow, RollupRow, RootRow, Seek, VerdictRow, View,
+    EarnedRollupRow, EarningRow, EpochDeviceRow, EpochRow, EventKind, EventRow, Limit, Listener, Overview,
+    OwnerRow, Page, Period, RefusalRow, ReorgRow, ReportRow, RollupRow, RootRow, Seek, VerdictRow, View,
 };
 
 /// The answer to `$query`, which must be of the variant `$variant`.
@@ -60,6 +60,9 @@ pub trait Store: Send + Sync + Debug {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     async fn read(&self, view: View, query: Query) -> Result<(At, Answer), StoreError>;
+
+    /// Tells `listener` of every change from now on, as long as somebody else holds it. A store that tells nobody need not do anything.
+    fn listen(&self, _listener: Weak<dyn Listener>) {}
 
     /// Closed epochs, newest first.
     ///

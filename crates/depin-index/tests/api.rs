@@ -10,7 +10,7 @@ use axum::{
 };
 use depin_core::{Amount, ChainEvent, Digest, Epoch, NetworkId};
 use depin_index::{
-    Batch, Cursor, DeviceFilter, EventKind, MemoryStore, Seek, SqliteStore, Store,
+    Batch, Cursor, DeviceFilter, EventKind, MemoryStore, Reading, Seek, SqliteStore, Store,
     conformance::sample,
     http::{not_found, openapi, router},
 };
@@ -29,7 +29,7 @@ async fn filled() -> (tempfile::TempDir, Arc<dyn Store>) {
 }
 
 fn serve(store: Arc<dyn Store>) -> Router {
-    router(store, json!({"chain_id": 31337, "name": "test"})).fallback(not_found)
+    router(Reading::new(store, json!({"chain_id": 31337, "name": "test"}))).fallback(not_found)
 }
 
 async fn send(app: &Router, method: &str, path: &str) -> (StatusCode, header::HeaderMap, Value) {
@@ -87,6 +87,7 @@ fn routes() -> Vec<(&'static str, String)> {
         ("/api/v1/events", "/api/v1/events".into()),
         ("/api/v1/refusals", "/api/v1/refusals".into()),
         ("/api/v1/reorgs", "/api/v1/reorgs".into()),
+        ("/api/v1/health", "/api/v1/health".into()),
         ("/api/v1/openapi.json", "/api/v1/openapi.json".into()),
     ]
 }
@@ -113,6 +114,8 @@ async fn the_document_lists_every_route_and_every_route_answers() {
     let mut documented: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     let routes = routes();
     let mut expected: Vec<&str> = routes.iter().map(|(route, _)| *route).collect();
+    // It has no end, and a test of its own.
+    expected.push("/api/v1/stream");
     documented.sort();
     expected.sort_unstable();
     assert_eq!(documented, expected);
@@ -437,7 +440,7 @@ async fn a_client_reads_back_the_rows_of_the_store() {
 async fn it_merges_with_the_routes_of_a_node() {
     let (_folder, store) = filled().await;
     let intake = Router::new().route("/api/v1/reports", axum::routing::post(async || StatusCode::ACCEPTED));
-    let app = intake.merge(router(store, json!({}))).fallback(not_found);
+    let app = intake.merge(router(Reading::new(store, json!({})))).fallback(not_found);
     assert_eq!(send(&app, "POST", "/api/v1/reports").await.0, StatusCode::ACCEPTED);
     get(&app, "/api/v1/epochs").await;
     assert_eq!(refused(&app, "/elsewhere").await, (404, "not-found".into()));
@@ -468,4 +471,96 @@ proptest! {
         prop_assert!(status.as_u16() < 500, "{}: {} {}", path, status, body);
         prop_assert!(status == StatusCode::OK || body["error"]["next"].is_string(), "{}: {} {}", path, status, body);
     }
+}
+
+/// The next piece of a stream, as text.
+async fn piece(body: &mut axum::body::BodyDataStream) -> String {
+    let bytes = futures_util::StreamExt::next(body).await.unwrap().unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_tells_what_to_read_again() {
+    let (_folder, store) = filled().await;
+    let app = serve(Arc::clone(&store));
+    let device = sample::device(1);
+    let open = async |path: &str, last: Option<&str>| {
+        let request = Request::builder().uri(path);
+        let request = last.map_or(Request::builder().uri(path), |last| request.header("last-event-id", last));
+        app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    };
+    let path = format!("/api/v1/stream?topics=events,device:{device}");
+    let response = open(&path, None).await;
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    let mut body = response.into_body().into_data_stream();
+    assert!(piece(&mut body).await.starts_with("retry: "));
+    let (batch, cursor) = sample::batch(40, 6, 0);
+    store.apply(batch, cursor).await.unwrap();
+    let text = piece(&mut body).await;
+    assert_eq!(text.matches("event: changed").count(), 2, "{text}");
+    let data: Value =
+        serde_json::from_str(text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
+    assert_eq!(data["at"], json!({"block": 40, "journal": 6}), "{text}");
+    assert!(text.contains(&device.to_string()), "{text}");
+    store.rewind(sample::block(33, 0), depin_core::Timestamp(1)).await.unwrap();
+    assert!(piece(&mut body).await.starts_with("event: resync"));
+    let mut again = open(&path, Some("1-2-3")).await.into_body().into_data_stream();
+    assert!(piece(&mut again).await.starts_with("event: resync"));
+    for topics in ["", "everything", "device:x", "owner:0x12", "events,,health"] {
+        let found = refused(&app, &format!("/api/v1/stream?topics={topics}")).await;
+        assert_eq!(found, (400, "bad-topics".into()), "{topics}");
+    }
+    assert_eq!(refused(&app, "/api/v1/stream").await, (400, "bad-query".into()));
+}
+
+#[tokio::test]
+async fn a_list_comes_as_csv_page_by_page() {
+    let (_folder, store) = filled().await;
+    let app = serve(store);
+    let whole = get(&app, "/api/v1/epochs").await;
+    let (mut path, mut lines) = ("/api/v1/epochs?format=csv&limit=2".to_owned(), Vec::new());
+    loop {
+        let request = Request::builder().uri(&path).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert!(response.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/csv"));
+        let link = response.headers().get(header::LINK).map(|link| link.to_str().unwrap().to_owned());
+        let text =
+            String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
+        let mut page = text.lines().map(str::to_owned);
+        let header = page.next().unwrap();
+        assert!(header.split(',').any(|column| column == "units.quantity"), "{header}");
+        lines.extend(page);
+        let Some(link) = link else { break };
+        path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+    }
+    assert_eq!(lines.len(), whole["items"].as_array().unwrap().len());
+    assert_eq!(refused(&app, "/api/v1/epochs?format=xml").await, (400, "bad-format".into()));
+}
+
+#[tokio::test]
+async fn what_is_not_final_is_left_out_where_only_what_is_final_is_asked_for() {
+    let (_folder, store) = filled().await;
+    let (batch, cursor) = sample::batch(32, 5, 0);
+    store.apply(batch, Cursor { final_block: Some(20), ..cursor }).await.unwrap();
+    let app = serve(store);
+    let events = get(&app, "/api/v1/events?at=final").await;
+    assert_eq!(events["items"].as_array().unwrap().len(), 40);
+    assert_eq!((&events["at"]["block"], &events["at"]["final"]), (&json!(20), &json!(true)));
+    let events = get(&app, "/api/v1/events?limit=1").await;
+    assert_eq!((&events["items"][0]["final"], &events["at"]["block"]), (&json!(false), &json!(32)));
+    let (latest, decided) = (get(&app, "/api/v1/epochs").await, get(&app, "/api/v1/epochs?at=final").await);
+    let finals =
+        |body: &Value| body["items"].as_array().unwrap().iter().filter(|row| row["final"] == true).count();
+    assert!(finals(&decided) > 0 && finals(&latest) == finals(&decided), "{latest} {decided}");
+    assert!(latest["items"].as_array().unwrap().len() > decided["items"].as_array().unwrap().len());
+    assert_eq!(refused(&app, "/api/v1/overview?at=now").await, (400, "bad-at".into()));
+    let overview = get(&app, "/api/v1/overview").await;
+    let card = |name: &str| {
+        let cards = overview["cards"].as_array().unwrap().clone();
+        cards.into_iter().find(|card| card["name"] == name).unwrap()
+    };
+    assert_eq!(
+        (&card("epochs_closed")["now"], &card("epochs_closed")["final"]),
+        (&json!("5"), &json!(false))
+    );
 }

@@ -16,17 +16,45 @@ use crate::Store;
 mod answer;
 mod csv;
 mod error;
+mod live;
 mod params;
 mod routes;
 pub(crate) mod schema;
+mod stream;
 
 pub use error::{ApiError, ErrorBody, ErrorDetail};
+pub use live::{FollowStatus, Following, Live, StreamLimits};
 
-/// The routes that answer from `store`, and `network` as what the node says about itself.
+/// What the routes answer from.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The index.
+    pub store: Arc<dyn Store>,
+    /// What the node says about itself: parameters, contracts, chain.
+    pub network: serde_json::Value,
+    /// How long a proposed root can be challenged, in seconds, if the node says so.
+    pub challenge_window: Option<u64>,
+    /// Who listens to changes, and how well the index follows.
+    pub live: Live,
+}
+
+impl Reading {
+    /// From `store`, within the usual limits.
+    pub fn new(store: Arc<dyn Store>, network: serde_json::Value) -> Self {
+        Self { store, network, challenge_window: None, live: Live::new(StreamLimits::default()) }
+    }
+}
+
+/// The routes of an index.
 ///
-/// Merge it into the node's own router. It has no fallback: [`not_found`] is one that speaks as these routes do.
-pub fn router(store: Arc<dyn Store>, network: serde_json::Value) -> Router {
-    let api = Api { store, network: Arc::new(network), challenge_window: None };
+/// Merge it into the node's own router. It has no fallback: [`not_found`] is one that speaks as these routes do. Streams are counted by address
+/// where the server says who asks (axum's `ConnectInfo<SocketAddr>`).
+pub fn router(reading: Reading) -> Router {
+    let Reading { store, network, challenge_window, live } = reading;
+    // The store tells as long as these routes are there.
+    let listener = live.listener();
+    store.listen(Arc::downgrade(&listener));
+    let api = Api { store, network: Arc::new(network), challenge_window, live };
     let (router, _) = documented().split_for_parts();
     router
         .method_not_allowed_fallback(method_not_allowed)
@@ -51,6 +79,7 @@ struct Api {
     network: Arc<serde_json::Value>,
     /// How long a root can be challenged, in seconds.
     challenge_window: Option<u64>,
+    live: Live,
 }
 
 /// Each route with its part of the document: none without.
@@ -88,6 +117,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(routes::events))
         .routes(routes!(routes::refusals))
         .routes(routes!(routes::reorgs))
+        .routes(routes!(stream::health))
+        .routes(routes!(stream::stream))
         .routes(routes!(routes::openapi));
     OpenApiRouter::with_openapi(OpenApiBuilder::new().info(info).build()).nest("/api/v1", api)
 }

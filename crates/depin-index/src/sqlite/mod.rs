@@ -3,7 +3,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     thread,
 };
 
@@ -15,7 +15,7 @@ use tokio::sync::{
     oneshot,
 };
 
-use crate::{Answer, At, Batch, BlockRef, Cursor, Query, Store, StoreError, View};
+use crate::{Answer, At, Batch, BlockRef, Change, Cursor, Listener, Query, Store, StoreError, View};
 
 mod derived;
 mod digest;
@@ -48,6 +48,7 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: mpsc::Sender<Job>,
     readers: mpsc::Sender<Job>,
+    listeners: Mutex<Vec<Weak<dyn Listener>>>,
 }
 
 impl SqliteStore {
@@ -60,7 +61,7 @@ impl SqliteStore {
         let writer = spawn("index-writer", vec![schema::writer(path, network)?], WRITES_WAITING)?;
         let connections: Result<Vec<_>, _> = (0..READERS).map(|_| schema::reader(path)).collect();
         let readers = spawn("index-reader", connections?, READS_WAITING)?;
-        Ok(Self { path: path.to_path_buf(), writer, readers })
+        Ok(Self { path: path.to_path_buf(), writer, readers, listeners: Mutex::default() })
     }
 }
 
@@ -87,7 +88,9 @@ impl fmt::Debug for SqliteStore {
 impl Store for SqliteStore {
     async fn apply(&self, batch: Batch, cursor: Cursor) -> Result<(), StoreError> {
         batch.check(&cursor)?;
-        self.write(move |connection| write::apply(connection, &batch, cursor)).await
+        self.write(move |connection| write::apply(connection, &batch, cursor))
+            .await
+            .map(|change| self.tell(&change))
     }
 
     async fn cursor(&self) -> Result<Cursor, StoreError> {
@@ -95,7 +98,13 @@ impl Store for SqliteStore {
     }
 
     async fn rewind(&self, to: BlockRef, seen: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| write::rewind(connection, to, seen)).await
+        self.write(move |connection| write::rewind(connection, to, seen))
+            .await
+            .map(|change| self.tell(&change))
+    }
+
+    fn listen(&self, listener: Weak<dyn Listener>) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
     async fn read(&self, view: View, query: Query) -> Result<(At, Answer), StoreError> {
@@ -104,6 +113,18 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Tells everybody who still listens.
+    fn tell(&self, change: &Change) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| match listener.upgrade() {
+            Some(listener) => {
+                listener.changed(change);
+                true
+            }
+            None => false,
+        });
+    }
+
     /// Waits for its turn: whoever feeds an index can wait.
     async fn write<T: Send + 'static>(
         &self,

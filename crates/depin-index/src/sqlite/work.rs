@@ -51,6 +51,7 @@ pub(super) struct Work<'a> {
     roots: BTreeSet<Epoch>,
     /// Payouts that may have become open, or not any more.
     payouts: BTreeSet<(View, Address, Epoch)>,
+    decided: bool,
 }
 
 impl<'a> Work<'a> {
@@ -66,6 +67,7 @@ impl<'a> Work<'a> {
             registry: BTreeSet::new(),
             roots: BTreeSet::new(),
             payouts: BTreeSet::new(),
+            decided: false,
         };
         work.move_to(cursor);
         work
@@ -271,8 +273,8 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Follows everything that changed to its end, and writes it.
-    pub(super) fn finish(mut self) -> Result<(), StoreError> {
+    /// Follows everything that changed to its end, and writes it; whether an epoch was decided.
+    pub(super) fn finish(mut self) -> Result<bool, StoreError> {
         for epoch in std::mem::take(&mut self.roots) {
             self.settle(epoch)?;
         }
@@ -297,7 +299,7 @@ impl<'a> Work<'a> {
         self.owners.flush(self.transaction)?;
         self.tallies.flush(self.transaction)?;
         self.earned.flush(self.transaction)?;
-        Ok(())
+        Ok(self.decided)
     }
 
     /// What a device adds to sums over time and to its owner.
@@ -333,6 +335,7 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         epochs::mark(self.transaction, epoch, "decided", true)?;
+        self.decided = true;
         self.add_epoch(View::Final, &epochs::sums(self.transaction, epoch)?)?;
         for (account, amount) in epochs::claims(self.transaction, epoch)? {
             let row = self.owner(View::Final, account)?;

@@ -6,10 +6,14 @@ use depin_core::{Address, ChainEvent, Digest, Epoch, Located, Timestamp, cbor};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{facts, read, value::Sql, work::Work};
-use crate::{Batch, BlockFacts, BlockRef, Cursor, EventKind, StoreError, View, WINDOW, facts::fits};
+use crate::{Batch, BlockFacts, BlockRef, Change, Cursor, EventKind, StoreError, View, WINDOW, facts::fits};
 
 /// Stores `batch` and `cursor`, both or neither.
-pub(super) fn apply(connection: &mut Connection, batch: &Batch, cursor: Cursor) -> Result<(), StoreError> {
+pub(super) fn apply(
+    connection: &mut Connection,
+    batch: &Batch,
+    cursor: Cursor,
+) -> Result<Change, StoreError> {
     // A transaction that begins by reading and then writes would fail at once when another process writes.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut work = Work::new(&transaction, &read::cursor(&transaction)?);
@@ -39,9 +43,11 @@ pub(super) fn apply(connection: &mut Connection, batch: &Batch, cursor: Cursor) 
         check_block(&transaction, &mut blocks, block)?;
     }
     advance(&transaction, cursor)?;
-    work.finalise(&read::cursor(&transaction)?)?;
-    work.finish()?;
-    Ok(transaction.commit()?)
+    let now = read::cursor(&transaction)?;
+    work.finalise(&now)?;
+    let decided = work.finish()?;
+    transaction.commit()?;
+    Ok(Change { decided, ..Change::of(batch, now) })
 }
 
 /// Moves each part of the cursor forward, and forgets the headers that nobody needs any more.
@@ -54,7 +60,7 @@ fn advance(transaction: &Transaction<'_>, cursor: Cursor) -> Result<(), StoreErr
             .execute(params![Sql(block.number), Sql(block.hash)])?;
         transaction
             .prepare_cached(
-                "DELETE FROM blocks WHERE kept = 0 AND number <= (SELECT block FROM progress) - ?1",
+                "DELETE FROM blocks WHERE kept = 0 AND number < (SELECT block FROM progress) - ?1",
             )?
             .execute([Sql(WINDOW)])?;
     }
@@ -85,7 +91,11 @@ fn add_blocks(
 }
 
 /// Forgets every event above `to`, and brings what was derived from them to where it was before.
-pub(super) fn rewind(connection: &mut Connection, to: BlockRef, seen: Timestamp) -> Result<(), StoreError> {
+pub(super) fn rewind(
+    connection: &mut Connection,
+    to: BlockRef,
+    seen: Timestamp,
+) -> Result<Change, StoreError> {
     fits("the time of a reorganisation", seen.0)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let known = read::cursor(&transaction)?;
@@ -121,7 +131,9 @@ pub(super) fn rewind(connection: &mut Connection, to: BlockRef, seen: Timestamp)
             params![Sql(seen), number, hash, above, Sql(to.hash), events],
         )?;
     }
-    Ok(transaction.commit()?)
+    let cursor = read::cursor(&transaction)?;
+    transaction.commit()?;
+    Ok(Change { undone: true, cursor, ..Change::default() })
 }
 
 /// A header, unless it is known.

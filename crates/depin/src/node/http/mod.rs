@@ -72,7 +72,9 @@ fn reading_routes() -> Router<Arc<Inner>> {
 
 fn index(inner: &Inner) -> Router {
     let network = serde_json::to_value(&inner.info).unwrap_or_default();
-    depin_index::router(Arc::<depin_index::SqliteStore>::clone(&inner.store), network).merge(page::router())
+    let store = Arc::<depin_index::SqliteStore>::clone(&inner.store);
+    let reading = depin_index::Reading { live: inner.follower.live.clone(), ..depin_index::Reading::new(store, network) };
+    depin_index::router(reading).merge(page::router())
 }
 
 fn finish(router: Router) -> Router {
