@@ -23,7 +23,9 @@ const PROGRAMS: &[Program] = &[
         package: "nodejs",
         purpose: "the Solidity compiler, scripts of contracts/ and clients/",
     },
-    Program { name: "npm", package: "npm", purpose: "the packages of contracts/ and clients/" },
+    Program { name: "mosquitto", package: "mosquitto", purpose: "the tests of reports over MQTT" },
+    Program { name: "chromium", package: "chromium", purpose: "the tests of the page" },
+    Program { name: "npm", package: "npm", purpose: "the packages of contracts/, clients/ and the page" },
 ];
 
 const CARGO_DENY: &str = "0.20.2";
@@ -51,11 +53,16 @@ pub fn system(context: &Context) -> Report {
 
 /// Makes sure that the compiler can build for WebAssembly.
 pub fn wasm_target(context: &Context) -> Result<(), String> {
+    target(context, WASM)
+}
+
+/// Makes sure that the compiler can build for `target`.
+pub fn target(context: &Context, target: &str) -> Result<(), String> {
     let sysroot = context.program("rustc").args("--print sysroot").read()?;
-    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM).is_dir() {
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(target).is_dir() {
         return Ok(());
     }
-    context.program("rustup").args("target add").arg(WASM).show()?;
+    context.program("rustup").args("target add").arg(target).show()?;
     Ok(())
 }
 

@@ -7,7 +7,10 @@ mod common;
 mod dev;
 mod failure;
 mod intake;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod restart;
+mod serve;
 mod stage;
 
 use alloy::{primitives::U256, signers::SignerSync};
