@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     bundle::Bundle,
-    close::{CloseError, EpochInput, Slot, close},
+    close::{CloseError, Closed, EpochInput, Slot, close},
     entry::Entry,
     excerpt::CheckedExcerpt,
     judge::judge_section,
@@ -79,8 +79,20 @@ pub enum AuditError {
 /// # Errors
 /// [`AuditError`], naming the first thing that differs.
 pub fn audit(bundle: &Bundle, catalogue: &Catalogue) -> Result<Audit, AuditError> {
+    let network = Network::new(bundle.header.params.clone(), catalogue)?;
+    let closed = recompute(bundle, &network)?;
+    let withheld = u64::try_from(bundle.ledger.withheld.len()).unwrap_or(u64::MAX);
+    let root = closed.bundle.result.root;
+    Ok(Audit { epoch: bundle.header.epoch, digest: bundle.digest(), root, withheld })
+}
+
+/// Closes the epoch of `bundle` again, under its own parameters as `network` has them: the state after it, if nothing differs.
+///
+/// # Errors
+/// [`AuditError`], naming the first thing that differs.
+pub(crate) fn recompute(bundle: &Bundle, network: &Network) -> Result<Closed, AuditError> {
     let header = &bundle.header;
-    let network = Network::new(header.params.clone(), catalogue)?;
+    differs("header.params", &header.params, network.params())?;
     check_checkpoint(&header.params, &header.checkpoint, header.journal_after)?;
     check_beginning(bundle)?;
     let entries = slots(bundle)?;
@@ -89,12 +101,11 @@ pub fn audit(bundle: &Bundle, catalogue: &Catalogue) -> Result<Audit, AuditError
     let state = state_before(bundle)?;
     differs("header.state_before", &header.state_before, &state.digest())?;
     let (previous, checkpoint) = (header.previous, header.checkpoint.clone());
-    let closed = close(&network, EpochInput { epoch: header.epoch, previous, state, entries, checkpoint })?;
-    let withheld = u64::try_from(bundle.ledger.withheld.len()).unwrap_or(u64::MAX);
-    if withheld == 0 {
+    let closed = close(network, EpochInput { epoch: header.epoch, previous, state, entries, checkpoint })?;
+    if bundle.ledger.withheld.is_empty() {
         differs("", bundle, &closed.bundle)?;
     }
-    Ok(Audit { epoch: header.epoch, digest: bundle.digest(), root: closed.bundle.result.root, withheld })
+    Ok(closed)
 }
 
 /// Checks that `bundle` goes on where `previous`, an audited bundle, ended. One bundle alone cannot show that the state it starts from is right.

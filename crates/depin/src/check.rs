@@ -1,11 +1,14 @@
 //! The checks on a report that need no memory of other reports: at the door they are advisory, in the fold they decide.
 
-use depin_core::{DeviceId, Digest, KeyId, Side, Timestamp, sha256};
-use depin_identity::{Envelope, EnvelopeError, Registry, Report, Sign1Error, clock_skew};
+use depin_core::{DeviceId, Digest, KeyId, NetworkId, Side, Timestamp, sha256};
+use depin_identity::{
+    Envelope, EnvelopeError, PublicKey, Registry, Report, Sign1Error, VerifiedReport, clock_skew,
+};
 
 use crate::{entry::Refusal, params::NetworkParams};
 
-/// A report under a registered key with a right signature, from a device that may report.
+/// A report under a registered key with a right signature, from a device that may report. Only [`check_report`] and what it is made of give
+/// one, so whoever holds it need not check again.
 #[derive(Clone, Debug)]
 pub struct CheckedReport {
     /// The device.
@@ -20,6 +23,25 @@ pub struct CheckedReport {
     pub statement: Digest,
     /// What the device stated.
     pub report: Report,
+    _checked: (),
+}
+
+/// The key that an envelope names, as the registry has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Signer {
+    device: DeviceId,
+    epoch: u32,
+    key: PublicKey,
+}
+
+/// A report whose signature is right. Whether its device may report, and at this time, is not said.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedReport {
+    device: DeviceId,
+    key: KeyId,
+    epoch: u32,
+    statement: Digest,
+    verified: VerifiedReport,
 }
 
 /// Checks an envelope as it came.
@@ -32,19 +54,46 @@ pub fn check_report(
     envelope: &[u8],
     received: Timestamp,
 ) -> Result<CheckedReport, Refusal> {
+    let signed = check_signature(signer(registry, envelope), params.network(), envelope)?;
+    check_standing(registry, params, signed, received)
+}
+
+/// The key that `envelope` names; none if it is not registered, or if this is no envelope.
+pub(crate) fn signer(registry: &Registry, envelope: &[u8]) -> Option<Signer> {
+    let known = registry.by_key(&Envelope::parse(envelope).ok()?.key_id())?;
+    Some(Signer { device: known.record.device, epoch: known.epoch, key: known.key.clone() })
+}
+
+/// The part of the check that costs most, and needs no more of the registry than the key.
+///
+/// # Errors
+/// The refusal, which names nobody.
+pub(crate) fn check_signature(
+    signer: Option<Signer>,
+    network: NetworkId,
+    envelope: &[u8],
+) -> Result<SignedReport, Refusal> {
     let parsed = Envelope::parse(envelope).map_err(|error| malformed(&error))?;
     let key = parsed.key_id();
+    let Some(signer) = signer else { return Err(unknown(key)) };
     let statement = sha256(&[parsed.payload()]);
-    let Some(known) = registry.by_key(&key) else {
-        return Err(refusal(
-            None,
-            "unknown-device",
-            format!("key id {key}"),
-            "a registered key; register the device first with `depin device register`",
-        ));
-    };
-    let device = known.record.device;
-    let verified = parsed.verify(known.key, params.network()).map_err(|error| malformed(&error))?;
+    let verified = parsed.verify(&signer.key, network).map_err(|error| malformed(&error))?;
+    Ok(SignedReport { device: signer.device, key, epoch: signer.epoch, statement, verified })
+}
+
+/// The rest of the check, against the registry as it is when the report is taken.
+///
+/// # Errors
+/// The refusal.
+pub(crate) fn check_standing(
+    registry: &Registry,
+    params: &NetworkParams,
+    signed: SignedReport,
+    received: Timestamp,
+) -> Result<CheckedReport, Refusal> {
+    let SignedReport { device, key, epoch, statement, verified } = signed;
+    let known = registry.by_key(&key).filter(|known| known.record.device == device && known.epoch == epoch);
+    let Some(known) = known else { return Err(unknown(key)) };
     if !known.record.active {
         return Err(refusal(
             Some(device),
@@ -60,7 +109,16 @@ pub fn check_report(
         let finding = skew.finding();
         return Err(refusal(Some(device), "clock", finding.observed, &finding.limit));
     }
-    Ok(CheckedReport { device, key, key_epoch: known.epoch, digest, statement, report })
+    Ok(CheckedReport { device, key, key_epoch: epoch, digest, statement, report, _checked: () })
+}
+
+fn unknown(key: KeyId) -> Refusal {
+    refusal(
+        None,
+        "unknown-device",
+        format!("key id {key}"),
+        "a registered key; register the device first with `depin device register`",
+    )
 }
 
 fn malformed(error: &EnvelopeError) -> Refusal {

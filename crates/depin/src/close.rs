@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use depin_core::{Address, Amount, DeviceId, Digest, Epoch};
-use depin_rewards::{ClaimTree, Earned, EpochDemand, Line, apportion};
+use depin_proof::Schedule;
+use depin_rewards::{Charge, ClaimTree, Earned, EpochDemand, Line, apportion};
 
 use crate::{
     bundle::{Bundle, CustomerSection, DeviceSection, EpochResult, Header, Ledger},
@@ -84,62 +85,101 @@ pub enum CloseError {
 pub fn close(network: &Network, input: EpochInput) -> Result<Closed, CloseError> {
     let EpochInput { epoch, previous, state: before, entries, checkpoint } = input;
     let fold = Fold::run(network, epoch, &before, entries)?;
-    let schedule = network.params().schedule(fold.opened.ok_or(CloseError::NotOpened(epoch))?);
-    let judged = judge(network, epoch, schedule, &fold);
-    let caps = *fold.state.caps.get(&epoch).ok_or(CloseError::NoCaps(epoch))?;
-    let lines = lines(epoch, network, &fold.state, &judged);
-    let curve = &network.params().curve;
-    let apportionment = apportion(&EpochDemand {
-        epoch,
-        kind: &network.params().unit,
-        lines: &lines,
-        credits: &fold.state.credits,
-        caps,
-        params: network.params().demand,
-        curve,
-    })
-    .map_err(|error| CloseError::Amounts(error.to_string()))?;
-    let payouts = apportionment.payouts().map_err(|error| CloseError::Amounts(error.to_string()))?;
-    let count = u64::try_from(payouts.len()).unwrap_or(u64::MAX);
-    let claims = if payouts.is_empty() { None } else { ClaimTree::new(payouts).ok() };
-    let result = EpochResult {
-        pool: apportionment.pool,
-        paid: apportionment.paid,
-        dust: apportionment.dust,
-        burned: apportionment.burned,
-        minted: apportionment.minted,
-        revenue: apportionment.revenue,
-        root: claims.as_ref().map(|claims| Digest(claims.root().0)).unwrap_or_default(),
-        claims: count,
-    };
-    let state =
-        fold.hand_over(network, epoch, &judged, &apportionment.lines, &apportionment.charges, &result)?;
-    let header = Header {
-        params: network.params().clone(),
-        epoch,
-        previous,
-        state_before: before.digest(),
-        state_after: state.digest(),
-        journal_before: before.frontier.clone(),
-        journal_after: state.frontier.head(),
-        checkpoint,
-        schedule: schedule.into(),
-        beacon: fold.beacon.clone(),
-    };
-    let ledger = Ledger {
-        chain_before: before.chain,
-        caps_before: before.caps.iter().map(|(epoch, caps)| (*epoch, *caps)).collect(),
-        totals_before: before.totals,
-        entries: fold.ledger,
-        withheld: fold.withheld,
-    };
-    let customers = customers(&before, &fold.state, &apportionment.charges);
-    let devices = sections(&before, &fold.state, fold.reports, fold.others, judged, apportionment.lines);
-    let bundle = Bundle { header, ledger, customers, devices, result };
-    Ok(Closed { bundle, state, claims })
+    let decided = fold.decide(network, epoch)?;
+    Ok(fold.into_closed(network, Succession { epoch, previous, before: &before, checkpoint }, decided))
+}
+
+/// What is decided of an epoch, before anything is given away for it.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    schedule: Schedule,
+    judged: BTreeMap<DeviceId, Judged>,
+    lines: Vec<Earned>,
+    charges: Vec<Charge>,
+    result: EpochResult,
+    claims: Option<ClaimTree>,
+    state: State,
+}
+
+/// What an epoch follows.
+#[derive(Debug)]
+pub(crate) struct Succession<'a> {
+    pub(crate) epoch: Epoch,
+    /// Digest of the bundle before.
+    pub(crate) previous: Option<Digest>,
+    /// The state before.
+    pub(crate) before: &'a State,
+    /// The head after the last entry, signed.
+    pub(crate) checkpoint: String,
 }
 
 impl Fold {
+    /// Decides what the epoch pays. Nothing changes, so an epoch that cannot be closed yet goes on as it was.
+    ///
+    /// # Errors
+    /// [`CloseError`].
+    pub(crate) fn decide(&self, network: &Network, epoch: Epoch) -> Result<Decided, CloseError> {
+        let schedule = network.params().schedule(self.opened.ok_or(CloseError::NotOpened(epoch))?);
+        let judged = judge(network, epoch, schedule, self);
+        let caps = *self.state.caps.get(&epoch).ok_or(CloseError::NoCaps(epoch))?;
+        let lines = lines(epoch, network, &self.state, &judged);
+        let curve = &network.params().curve;
+        let apportionment = apportion(&EpochDemand {
+            epoch,
+            kind: &network.params().unit,
+            lines: &lines,
+            credits: &self.state.credits,
+            caps,
+            params: network.params().demand,
+            curve,
+        })
+        .map_err(|error| CloseError::Amounts(error.to_string()))?;
+        let payouts = apportionment.payouts().map_err(|error| CloseError::Amounts(error.to_string()))?;
+        let count = u64::try_from(payouts.len()).unwrap_or(u64::MAX);
+        let claims = if payouts.is_empty() { None } else { ClaimTree::new(payouts).ok() };
+        let result = EpochResult {
+            pool: apportionment.pool,
+            paid: apportionment.paid,
+            dust: apportionment.dust,
+            burned: apportionment.burned,
+            minted: apportionment.minted,
+            revenue: apportionment.revenue,
+            root: claims.as_ref().map(|claims| Digest(claims.root().0)).unwrap_or_default(),
+            claims: count,
+        };
+        let (lines, charges) = (apportionment.lines, apportionment.charges);
+        let state = self.hand_over(network, epoch, &judged, &lines, &charges, &result)?;
+        Ok(Decided { schedule, judged, lines, charges, result, claims, state })
+    }
+
+    /// The bundle of what was decided.
+    pub(crate) fn into_closed(self, network: &Network, after: Succession<'_>, decided: Decided) -> Closed {
+        let Succession { epoch, previous, before, checkpoint } = after;
+        let Decided { schedule, judged, lines, charges, result, claims, state } = decided;
+        let header = Header {
+            params: network.params().clone(),
+            epoch,
+            previous,
+            state_before: before.digest(),
+            state_after: state.digest(),
+            journal_before: before.frontier.clone(),
+            journal_after: state.frontier.head(),
+            checkpoint,
+            schedule: schedule.into(),
+            beacon: self.beacon,
+        };
+        let ledger = Ledger {
+            chain_before: before.chain,
+            caps_before: before.caps.iter().map(|(epoch, caps)| (*epoch, *caps)).collect(),
+            totals_before: before.totals,
+            entries: self.ledger,
+            withheld: self.withheld,
+        };
+        let customers = customers(before, &self.state, &charges);
+        let devices = sections(before, &self.state, self.reports, self.others, judged, lines);
+        Closed { bundle: Bundle { header, ledger, customers, devices, result }, state, claims }
+    }
+
     /// The state the next epoch starts from.
     fn hand_over(
         &self,
@@ -147,7 +187,7 @@ impl Fold {
         epoch: Epoch,
         judged: &BTreeMap<DeviceId, Judged>,
         lines: &[Earned],
-        charges: &[depin_rewards::Charge],
+        charges: &[Charge],
         result: &EpochResult,
     ) -> Result<State, CloseError> {
         let sum = |error: depin_core::AmountError| CloseError::Amounts(error.to_string());
@@ -215,10 +255,10 @@ fn lines(epoch: Epoch, network: &Network, state: &State, judged: &BTreeMap<Devic
     lines
 }
 
-fn customers(before: &State, state: &State, charges: &[depin_rewards::Charge]) -> Vec<CustomerSection> {
+fn customers(before: &State, state: &State, charges: &[Charge]) -> Vec<CustomerSection> {
     let known: BTreeMap<Address, depin_rewards::Credit> =
         before.credits.iter().map(|credit| (credit.customer, *credit)).collect();
-    let charged: BTreeMap<Address, depin_rewards::Charge> =
+    let charged: BTreeMap<Address, Charge> =
         charges.iter().map(|charge| (charge.customer, *charge)).collect();
     state
         .credits

@@ -9,6 +9,8 @@ use depin_identity::ReplayError;
 use depin_proof::Beacon;
 use depin_rewards::AcceptedDeal;
 
+#[cfg(feature = "node")]
+use crate::log::Frontier;
 use crate::{
     check::{CheckedReport, check_report},
     close::{CloseError, Slot},
@@ -34,6 +36,15 @@ pub(crate) struct Counted {
     pub(crate) entry: Entry,
 }
 
+/// How much of its share a device has used in this epoch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// Bytes of the reports that were counted.
+    pub(crate) bytes: usize,
+    /// Refusals that were written down.
+    pub(crate) refusals: usize,
+}
+
 /// What the fold over the journal found.
 #[derive(Clone, Debug)]
 pub(crate) struct Fold {
@@ -44,6 +55,8 @@ pub(crate) struct Fold {
     pub(crate) latest: Timestamp,
     cut: Option<Timestamp>,
     pub(crate) reports: BTreeMap<DeviceId, Vec<Counted>>,
+    /// How much of its share each device has used.
+    pub(crate) tallies: BTreeMap<DeviceId, Tally>,
     /// Entries of a device that are no counted report.
     pub(crate) others: BTreeMap<DeviceId, Vec<Indexed>>,
     /// Findings that no verifier makes, by device.
@@ -60,6 +73,7 @@ impl Fold {
             opened: None,
             beacon: None,
             reports: BTreeMap::new(),
+            tallies: BTreeMap::new(),
             others: BTreeMap::new(),
             notes: BTreeMap::new(),
             ledger: Vec::new(),
@@ -101,18 +115,67 @@ impl Fold {
             Slot::Entry(entry) => entry,
         };
         if let Some(time) = entry.time() {
-            let latest = self.latest;
-            if time < latest {
-                return Err(refused(format!(
-                    "its time {time} lies before {latest}, the time of an earlier entry"
-                )));
-            }
-            self.latest = time;
+            self.advance(time).map_err(refused)?;
         }
         let leaf = entry.leaf();
         self.apply(network, epoch, Indexed { index, entry }).map_err(refused)?;
         self.state.frontier.push(leaf);
         Ok(())
+    }
+
+    /// Takes the report that was checked as the next position of the journal, without checking it again.
+    ///
+    /// # Errors
+    /// [`CloseError::Entry`] when it cannot follow what came before.
+    #[cfg(feature = "node")]
+    pub(crate) fn push_checked(
+        &mut self,
+        entry: Entry,
+        leaf: Digest,
+        received: Timestamp,
+        checked: CheckedReport,
+    ) -> Result<(), CloseError> {
+        let index = self.state.frontier.size();
+        let refused = |reason: String| CloseError::Entry { index, reason };
+        if self.cut.is_some() {
+            return Err(refused("it follows the cut".into()));
+        }
+        self.advance(received).map_err(refused)?;
+        self.count(Indexed { index, entry }, received, checked);
+        self.state.frontier.push(leaf);
+        Ok(())
+    }
+
+    /// Moves on to the time of the next entry.
+    fn advance(&mut self, time: Timestamp) -> Result<(), String> {
+        let latest = self.latest;
+        if time < latest {
+            return Err(format!("its time {time} lies before {latest}, the time of an earlier entry"));
+        }
+        self.latest = time;
+        Ok(())
+    }
+
+    /// Takes back the cut, which was the last entry: it turned out that the epoch cannot be closed yet.
+    #[cfg(feature = "node")]
+    pub(crate) fn take_back_cut(&mut self, before: Frontier, latest: Timestamp) {
+        if self.cut.take().is_some() {
+            self.ledger.pop();
+            (self.state.frontier, self.latest) = (before, latest);
+        }
+    }
+
+    /// Everything that was taken, in its order.
+    #[cfg(feature = "node")]
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        let counted = self.reports.values().flatten().map(|counted| (counted.index, &counted.entry));
+        let others =
+            self.others.values().flatten().chain(&self.ledger).map(|other| (other.index, &other.entry));
+        let entries = counted.chain(others).map(|(index, entry)| (index, Slot::Entry(entry.clone())));
+        let withheld = self.withheld.iter().map(|(index, leaf)| (*index, Slot::Withheld(*leaf)));
+        let mut slots: Vec<(u64, Slot)> = entries.chain(withheld).collect();
+        slots.sort_unstable_by_key(|(index, _)| *index);
+        slots.into_iter().map(|(_, slot)| slot).collect()
     }
 
     pub(crate) fn apply(&mut self, network: &Network, epoch: Epoch, indexed: Indexed) -> Result<(), String> {
@@ -125,6 +188,8 @@ impl Fold {
             }
             Entry::Refused { refusal, .. } => {
                 if let Some(device) = refusal.device {
+                    let tally = self.tallies.entry(device).or_default();
+                    tally.refusals = tally.refusals.saturating_add(1);
                     self.note(device, refused_finding(refusal, index));
                     self.others.entry(device).or_default().push(indexed);
                     return Ok(());
@@ -312,6 +377,11 @@ impl Fold {
                 return;
             }
         };
+        self.count(indexed, received, checked);
+    }
+
+    /// Counts a report that was checked, or notes why it does not count.
+    fn count(&mut self, indexed: Indexed, received: Timestamp, checked: CheckedReport) {
         let device = checked.device;
         let state = self.state.devices.entry(device).or_default();
         let (boot, sequence) = (checked.report.boot, checked.report.sequence);
@@ -330,6 +400,10 @@ impl Fold {
         };
         state.remember_statement(checked.statement, checked.report.time);
         let Indexed { index, entry } = indexed;
+        if let Entry::Report { envelope, .. } = &entry {
+            let tally = self.tallies.entry(device).or_default();
+            tally.bytes = tally.bytes.saturating_add(envelope.len());
+        }
         self.reports.entry(device).or_default().push(Counted { index, received, reused, checked, entry });
     }
 
@@ -338,7 +412,11 @@ impl Fold {
     /// # Errors
     /// The refusal that goes into the journal instead.
     #[cfg(feature = "node")]
-    pub(crate) fn would_count(&self, checked: &CheckedReport) -> Result<(), crate::entry::Refusal> {
+    pub(crate) fn would_count(
+        &self,
+        network: &Network,
+        checked: &CheckedReport,
+    ) -> Result<(), crate::entry::Refusal> {
         let state = self.state.devices.get(&checked.device);
         let mut marks = state.and_then(|state| state.marks_of(&checked.key)).cloned().unwrap_or_default();
         let stated = state.is_some_and(|state| state.has_stated(&checked.statement));
@@ -349,7 +427,7 @@ impl Fold {
             return refused(
                 "quota",
                 format!("{MAX_REPORTS} reports in this epoch"),
-                "wait for the next epoch",
+                &self.next_share(network),
             );
         }
         match marks.admit(checked.report.boot, checked.report.sequence) {
@@ -361,12 +439,27 @@ impl Fold {
         }
     }
 
+    /// When a device that has used up its share may come back.
+    #[cfg(feature = "node")]
+    pub(crate) fn next_share(&self, network: &Network) -> String {
+        match self.opened {
+            Some(opened) => {
+                format!("send it in the next epoch, after {}", network.params().schedule(opened).closes)
+            }
+            None => "send it in the next epoch".into(),
+        }
+    }
+
     /// Whether one more refusal of `device` is worth an entry: nobody may fill the journal with them.
     #[cfg(feature = "node")]
     pub(crate) fn keeps_refusal(&self, device: &DeviceId) -> bool {
-        let others = self.others.get(device).map_or(&[][..], Vec::as_slice);
-        let refused = others.iter().filter(|indexed| matches!(indexed.entry, Entry::Refused { .. }));
-        refused.count() < MAX_REFUSALS
+        self.tally(device).refusals < MAX_REFUSALS
+    }
+
+    /// How much of its share `device` has used.
+    #[cfg(feature = "node")]
+    pub(crate) fn tally(&self, device: &DeviceId) -> Tally {
+        self.tallies.get(device).copied().unwrap_or_default()
     }
 
     fn note(&mut self, device: DeviceId, finding: Finding) {

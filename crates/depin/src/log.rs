@@ -52,6 +52,11 @@ impl Frontier {
         usize::try_from(self.size.count_ones()).is_ok_and(|count| count == self.peaks.len())
     }
 
+    /// The inclusion proof of the leaf that is pushed next, in the log that ends with it: the right edge from the bottom up.
+    pub fn next_proof(&self) -> Vec<Digest> {
+        self.peaks.iter().rev().copied().collect()
+    }
+
     /// Size and root.
     pub fn head(&self) -> Head {
         let mut peaks = self.peaks.iter().rev();

@@ -4,7 +4,7 @@
 use depin_core::{DeviceId, SignedDeal};
 use depin_identity::Envelope;
 
-use crate::{bundle::MAX_BYTES, check::refusal, entry::Entry, entry::Refusal, fold::Fold, network::Network};
+use crate::{bundle::MAX_BYTES, check::refusal, entry::Refusal, fold::Fold, network::Network};
 
 /// Bytes of all open deals together: every bundle carries them until they are over.
 const DEALS: usize = MAX_BYTES / 8;
@@ -41,19 +41,20 @@ pub(super) fn for_deal(fold: &Fold, network: &Network, deal: &SignedDeal) -> Res
 ///
 /// # Errors
 /// The refusal.
-pub(super) fn for_report(fold: &Fold, device: DeviceId, envelope: &[u8]) -> Result<(), Refusal> {
-    let counted = fold.reports.get(&device).map_or(&[][..], Vec::as_slice);
-    let sizes = counted.iter().map(|counted| match &counted.entry {
-        Entry::Report { envelope, .. } => envelope.len(),
-        _ => 0,
-    });
-    let taken = sizes.fold(envelope.len(), usize::saturating_add);
+pub(super) fn for_report(
+    fold: &Fold,
+    network: &Network,
+    device: DeviceId,
+    envelope: &[u8],
+) -> Result<(), Refusal> {
+    let taken = fold.tally(&device).bytes.saturating_add(envelope.len());
     let limit = share(fold.state.registry.devices().len());
     if taken <= limit {
         return Ok(());
     }
     let observed = format!("{taken} bytes of reports in this epoch");
-    Err(refusal(Some(device), "quota", observed, &format!("{limit} bytes; wait for the next epoch")))
+    let limit = format!("{limit} bytes; {}", fold.next_share(network));
+    Err(refusal(Some(device), "quota", observed, &limit))
 }
 
 fn size(signed: &SignedDeal) -> usize {
@@ -70,14 +71,13 @@ mod tests {
     use depin_core::{
         Address, Amount, Bps, ChainEvent, Deal, Digest, Epoch, Millis, NetworkId, Timestamp, Units,
     };
-    use depin_identity::{Domain, Report, SoftwareKey};
+    use depin_identity::{Domain, SoftwareKey};
     use depin_proof::{SeedBeacon, possession};
     use depin_rewards::{Constant, CurveParams, DemandParams};
 
     use super::*;
     use crate::{
-        check::CheckedReport,
-        fold::Counted,
+        fold::Tally,
         network::Catalogue,
         params::{BeaconParams, NetworkParams, ServiceParams},
         state::{DealState, State},
@@ -170,35 +170,12 @@ mod tests {
     #[test]
     fn a_device_sends_no_more_than_its_share() {
         let mut fold = fold_with(0, 0);
-        let report = Report {
-            kind: "storage.set".into(),
-            time: Timestamp(0),
-            boot: 0,
-            sequence: 0,
-            body: Vec::new(),
-            commitments: Vec::new(),
-        };
-        let key = device().key().id();
-        let counted = Counted {
-            index: 0,
-            received: Timestamp(0),
-            reused: false,
-            checked: CheckedReport {
-                device: device(),
-                key,
-                key_epoch: 0,
-                digest: Digest::default(),
-                statement: Digest::default(),
-                report,
-            },
-            entry: Entry::Report { received: Timestamp(0), envelope: vec![0; Envelope::MAX] },
-        };
-        fold.reports.insert(device(), vec![counted; 15]);
+        let used = |reports| Tally { bytes: reports * Envelope::MAX, refusals: 0 };
         let largest = vec![0; Envelope::MAX];
-        assert!(for_report(&fold, device(), &largest).is_ok());
-        let one_more = fold.reports.get(&device()).unwrap().first().unwrap().clone();
-        fold.reports.entry(device()).or_default().push(one_more);
-        assert_eq!(for_report(&fold, device(), &largest).unwrap_err().reason, "quota");
+        fold.tallies.insert(device(), used(15));
+        assert!(for_report(&fold, &network(), device(), &largest).is_ok());
+        fold.tallies.insert(device(), used(16));
+        assert_eq!(for_report(&fold, &network(), device(), &largest).unwrap_err().reason, "quota");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Getting closed epochs paid: posting, finalising, claiming for everybody.
 
+use std::sync::{Arc, MutexGuard, PoisonError};
+
 use depin_core::Epoch;
 use depin_evm::{
     ContractCallError, SendError,
@@ -29,19 +31,11 @@ impl Node {
 
     async fn bring_to_end(&self, claim: bool) -> Result<Vec<Epoch>, NodeError> {
         let inner = &self.0;
-        let next = self.epoch().await;
-        let mut open = Vec::new();
-        for epoch in (0..next.0).map(Epoch) {
-            if !inner.finalise_epoch(epoch).await? {
-                open.push(epoch);
-            } else if claim {
-                inner.claim_all(epoch).await?;
-            }
-        }
-        let mut core = inner.core.lock().await;
-        inner.follow(&mut core).await?;
-        inner.index(&core, None).await?;
-        Ok(open)
+        let open = inner.heard(inner.bring_to_end(claim).await);
+        inner.follow().await?;
+        inner.index().await;
+        inner.prune().await?;
+        open
     }
 
     /// When the window of `epoch` ends, in seconds since the Unix epoch; none while no window runs.
@@ -54,7 +48,68 @@ impl Node {
     }
 }
 
+/// Epochs before these need no more looking after.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settled {
+    /// The first that was not final on chain.
+    finalised: u64,
+    /// The first that was not claimed for everybody.
+    claimed: u64,
+    /// The first whose entries the journal may still hold.
+    pruned: u64,
+}
+
 impl Inner {
+    fn settled(&self) -> MutexGuard<'_, Settled> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn bring_to_end(self: &Arc<Self>, claim: bool) -> Result<Vec<Epoch>, NodeError> {
+        let next = self.core.lock().await.epoch;
+        let from = if claim { self.settled().claimed } else { self.settled().finalised };
+        let mut open = Vec::new();
+        for epoch in (from..next.0).map(Epoch) {
+            if !self.finalise_epoch(epoch).await? {
+                open.push(epoch);
+                continue;
+            }
+            if claim {
+                self.claim_all(epoch).await?;
+            }
+            let mut settled = self.settled();
+            // Epochs become final one by one, but not always in their order.
+            if settled.finalised == epoch.0 {
+                settled.finalised = epoch.0.saturating_add(1);
+            }
+            if claim && settled.claimed == epoch.0 {
+                settled.claimed = epoch.0.saturating_add(1);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Removes segments of the journal that nobody needs any more, if that is wanted: their epochs are bundled on disk and final on chain, and
+    /// no report in them can come again.
+    async fn prune(self: &Arc<Self>) -> Result<(), NodeError> {
+        let Some(keep) = self.keep_epochs else { return Ok(()) };
+        let (next, oldest) = {
+            let core = self.core.lock().await;
+            (core.epoch.0, core.recent.first())
+        };
+        let Settled { finalised, pruned, .. } = *self.settled();
+        let end = finalised.min(next.saturating_sub(keep));
+        let Some(last) = end.checked_sub(1).filter(|last| *last >= pruned) else { return Ok(()) };
+        let inner = Arc::clone(self);
+        // Read back, because what is removed exists nowhere else afterwards.
+        let bundle = self.blocking(move || inner.bundle(Epoch(last))).await?;
+        let before = oldest.map_or(u64::MAX, |oldest| oldest).min(bundle.header.journal_after.size);
+        self.journal.prune(before).await?;
+        if before == bundle.header.journal_after.size {
+            self.settled().pruned = end;
+        }
+        Ok(())
+    }
+
     pub(super) async fn post(&self, bundle: &Bundle) -> Result<(), NodeError> {
         let payout = payout(bundle);
         let posted = self.chain.ledger().post(bundle.header.epoch, &payout).await?;
@@ -63,7 +118,7 @@ impl Inner {
     }
 
     /// Whether the epoch is final after what could be done was done.
-    async fn finalise_epoch(&self, epoch: Epoch) -> Result<bool, NodeError> {
+    async fn finalise_epoch(self: &Arc<Self>, epoch: Epoch) -> Result<bool, NodeError> {
         let ledger = self.chain.ledger();
         match ledger.status(epoch).await? {
             PayoutStatus::Final(_) => Ok(true),
@@ -86,7 +141,9 @@ impl Inner {
             }
             // A reorganisation took it away, or the node died before posting.
             PayoutStatus::Missing => {
-                self.post(&self.bundle(epoch)?).await?;
+                let inner = Arc::clone(self);
+                let bundle = self.blocking(move || inner.bundle(epoch)).await?;
+                self.post(&bundle).await?;
                 Ok(false)
             }
             _ => Ok(false),
@@ -94,8 +151,9 @@ impl Inner {
     }
 
     /// Takes what is not claimed yet, for everybody.
-    async fn claim_all(&self, epoch: Epoch) -> Result<(), NodeError> {
-        let payouts = self.bundle(epoch)?.payouts();
+    async fn claim_all(self: &Arc<Self>, epoch: Epoch) -> Result<(), NodeError> {
+        let inner = Arc::clone(self);
+        let payouts = self.blocking(move || Ok(inner.bundle(epoch)?.payouts())).await?;
         let Ok(tree) = ClaimTree::new(payouts) else { return Ok(()) };
         let mut claims = Vec::new();
         for (account, amount) in tree.payouts() {

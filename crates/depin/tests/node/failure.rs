@@ -1,6 +1,7 @@
 //! What happens when the disk fails or the clock is set back.
 
 use super::*;
+use depin::log::Frontier;
 
 /// A journal that fails when told to.
 struct Frail {
@@ -20,19 +21,31 @@ impl Journal for Frail {
         if self.unwritable.load(Ordering::SeqCst) { Err(failure()) } else { self.inner.append(entries).await }
     }
 
-    async fn read(&self, from: u64) -> Result<Vec<Vec<u8>>, JournalError> {
-        if self.unreadable.load(Ordering::SeqCst) { Err(failure()) } else { self.inner.read(from).await }
+    async fn read(&self, from: u64, bytes: usize) -> Result<Vec<Vec<u8>>, JournalError> {
+        if self.unreadable.load(Ordering::SeqCst) {
+            Err(failure())
+        } else {
+            self.inner.read(from, bytes).await
+        }
     }
 
     async fn size(&self) -> Result<u64, JournalError> {
         self.inner.size().await
+    }
+
+    async fn starts(&self) -> Result<Vec<Frontier>, JournalError> {
+        self.inner.starts().await
+    }
+
+    async fn prune(&self, before: u64) -> Result<(), JournalError> {
+        self.inner.prune(before).await
     }
 }
 
 async fn frail() -> (Stage, Arc<Frail>, Node, Device) {
     let stage = Stage::new().await;
     let journal = Arc::new(Frail {
-        inner: FileJournal::open(&stage.dir.path().join("journal")).unwrap(),
+        inner: FileJournal::open(&stage.dir.path().join("journal"), params().network()).unwrap(),
         unwritable: AtomicBool::new(false),
         unreadable: AtomicBool::new(false),
     });
@@ -103,7 +116,7 @@ async fn a_torn_write_of_chain_events_is_completed_and_nothing_counts_twice() {
     let whole = stage.journal();
     drop(node);
     tokio::task::yield_now().await;
-    let path = stage.dir.path().join("journal");
+    let path = stage.segment();
     // As a crash would leave it that came in the middle of that write.
     for end in (events..whole.len()).step_by(5) {
         std::fs::write(&path, &whole[..end]).unwrap();

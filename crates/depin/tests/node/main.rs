@@ -44,7 +44,7 @@ use depin_proof::possession::{ANSWER_KIND, SET_KIND};
 use futures_util::future::join_all;
 use stage::*;
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},

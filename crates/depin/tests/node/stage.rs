@@ -89,8 +89,13 @@ impl Stage {
         credits::pay(&self.sender("customer"), &self.deployment, customer, Amount(amount)).await.unwrap();
     }
 
+    /// The bytes of the journal's only segment.
     pub(crate) fn journal(&self) -> Vec<u8> {
-        std::fs::read(self.dir.path().join("journal")).unwrap()
+        std::fs::read(self.segment()).unwrap()
+    }
+
+    pub(crate) fn segment(&self) -> PathBuf {
+        self.dir.path().join("journal").join(format!("{:020}.seg", 0))
     }
 }
 
@@ -204,11 +209,12 @@ pub(crate) async fn ready() -> (Stage, Node, Device) {
     (stage, node, device)
 }
 
-/// What is in the journal, read from a copy, since the file is the node's.
+/// What is in the journal, read from a copy, since the directory is the node's.
 pub(crate) async fn entries(stage: &Stage) -> Vec<Entry> {
-    let copy = stage.dir.path().join("copy");
-    std::fs::write(&copy, stage.journal()).unwrap();
-    let read = FileJournal::open(&copy).unwrap().read(0).await.unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::write(copy.path().join(stage.segment().file_name().unwrap()), stage.journal()).unwrap();
+    let journal = FileJournal::open(copy.path(), params().network()).unwrap();
+    let read = journal.read(0, usize::MAX).await.unwrap();
     read.iter().map(|bytes| cbor::from_slice(bytes).unwrap()).collect()
 }
 

@@ -12,7 +12,7 @@ use depin::{
     Bundle,
     node::{
         FileJournal,
-        journal::{Journal, JournalError},
+        journal::{JournalError, Summary},
     },
 };
 use depin_evm::anvil::Anvil;
@@ -101,8 +101,10 @@ async fn directory(state: &Path, findings: &mut Findings) -> Result<bool> {
     let path = state.join("journal");
     let mut runs = false;
     if path.exists() {
-        match FileJournal::open(&path) {
-            Ok(journal) => findings.ok("journal", format!("{} entries", journal.size().await?)),
+        match FileJournal::check(&path) {
+            Ok(Summary { first, size, segments, .. }) => {
+                findings.ok("journal", format!("entries {first} up to {size} in {segments} segments"));
+            }
             Err(JournalError::Busy { .. }) => {
                 runs = true;
                 findings.ok("journal", "in use by a node that runs; stop it to have the journal checked");
