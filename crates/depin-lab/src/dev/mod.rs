@@ -403,7 +403,10 @@ impl World {
     }
 
     async fn settle(&self) -> Result<Vec<Epoch>, NodeError> {
-        if self.config.relay { self.node.settle().await } else { self.node.finalise().await }
+        let open = if self.config.relay { self.node.settle().await } else { self.node.finalise().await }?;
+        // Whoever asks next, the owners for what they can claim and people for what happened, asks the index.
+        self.node.caught_up().await?;
+        Ok(open)
     }
 
     /// One epoch, or what is left of one that was interrupted.

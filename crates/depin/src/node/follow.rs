@@ -1,0 +1,166 @@
+//! Keeping the index at the head of its chain, beside everything else the node does.
+
+use std::{sync::Weak, time::Duration};
+
+use depin_evm::EvmReader;
+use depin_index::{
+    AdvanceError, ChainSource, FollowConfig, FollowStatus, Following, Live, Progress, Pump, SqliteStore,
+    StreamLimits,
+};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
+
+use super::{Chain, Inner, Node, NodeError, health::Part};
+
+/// After which time a step counts as hanging.
+const STALL: Duration = Duration::from_secs(120);
+/// The wait after the first failure; it doubles with each one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+/// The longest wait: also that of an index that has stopped, which goes on by itself should the chain come back to what is stored.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// So many blocks behind its chain an index still counts as live.
+const LIVE: u64 = 16;
+
+/// What follows the chain for the index.
+#[derive(Debug)]
+pub(super) struct Follower {
+    source: ChainSource<EvmReader>,
+    /// How often the chain is looked at when nothing else says that it changed.
+    poll: Duration,
+    /// Held by whoever takes steps.
+    turn: Mutex<()>,
+    /// Whom to tell.
+    pub(super) live: Live,
+}
+
+/// Why a step was not taken.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Advance(#[from] AdvanceError),
+    #[error("no answer for {} s", STALL.as_secs())]
+    Stalled,
+}
+
+impl StepError {
+    const fn is_fatal(&self) -> bool {
+        matches!(self, Self::Advance(AdvanceError::Source(error)) if error.is_fatal())
+    }
+
+    const fn next(&self) -> &'static str {
+        match self {
+            _ if self.is_fatal() => {
+                "check that the RPC is of the right chain; if it is, stop the node, delete index.sqlite in its directory and start it again: \
+                 the index is rebuilt from the chain and the bundles"
+            }
+            Self::Advance(AdvanceError::Store(_)) => {
+                "see who else has the index open, and whether the disk has room; the node tries again by itself"
+            }
+            _ => {
+                "check the RPC URL and whether the chain is up, or name another node; this one tries again by itself"
+            }
+        }
+    }
+}
+
+impl Follower {
+    pub(super) fn new(chain: &Chain, config: FollowConfig) -> Self {
+        let client = chain.sender().client();
+        let reader = EvmReader::new(client.clone(), *chain.deployment(), chain.finality());
+        Self {
+            source: ChainSource::new(reader, config),
+            poll: client.options().poll,
+            turn: Mutex::new(()),
+            live: Live::new(StreamLimits::default()),
+        }
+    }
+
+    /// Takes steps until the index has everything, and says after each how far it is.
+    async fn catch_up(&self, store: &SqliteStore) -> Result<(), StepError> {
+        let _turn = self.turn.lock().await;
+        let mut pump = Pump::new(&self.source, store);
+        loop {
+            let progress = timeout(STALL, pump.step()).await.map_err(|_| StepError::Stalled)??;
+            let indexed = match progress {
+                Progress::Idle => {
+                    self.say(FollowStatus::Live, None);
+                    return Ok(());
+                }
+                Progress::Rewound(cursor) => {
+                    tracing::warn!(to = ?cursor.block, "the chain was reorganised; the index went back");
+                    cursor.block
+                }
+                Progress::Stored(cursor) => cursor.block,
+            };
+            let head = self.source.seen().map_or(0, |tips| tips.latest.number);
+            let behind = head.saturating_sub(indexed.map_or(0, |block| block.number));
+            self.say(if behind > LIVE { FollowStatus::Backfill } else { FollowStatus::Live }, None);
+        }
+    }
+
+    fn say(&self, status: FollowStatus, why: Option<(String, &str)>) {
+        let head = self.source.seen().map(|tips| (tips.latest.number, tips.latest.time));
+        let (reason, next) = why.map(|(reason, next)| (reason, next.to_owned())).unzip();
+        let following = Following { status, head, reason, next };
+        if self.live.following() != following {
+            self.live.follows(following);
+        }
+    }
+
+    fn failed(&self, error: &StepError) {
+        let status = if error.is_fatal() { FollowStatus::Stopped } else { FollowStatus::Degraded };
+        self.say(status, Some((error.to_string(), error.next())));
+    }
+}
+
+/// Follows the chain until the node is gone.
+pub(super) async fn run(node: Weak<Inner>) {
+    let mut backoff = FIRST_BACKOFF;
+    loop {
+        let Some(inner) = node.upgrade() else { return };
+        let follower = &inner.follower;
+        let caught_up = follower.catch_up(&inner.store).await;
+        inner.health.note(Part::Index, inner.now(), &caught_up);
+        let changed = inner.chain.sender().client().changed();
+        let wait = match caught_up {
+            Ok(()) => {
+                backoff = FIRST_BACKOFF;
+                follower.poll
+            }
+            Err(error) => {
+                follower.failed(&error);
+                tracing::warn!(%error, "the index does not follow the chain");
+                backoff =
+                    if error.is_fatal() { MAX_BACKOFF } else { backoff.saturating_mul(2).min(MAX_BACKOFF) };
+                backoff
+            }
+        };
+        // The node may end while this waits.
+        drop(inner);
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = changed.notified() => {}
+        }
+    }
+}
+
+impl Node {
+    /// Waits until the index has everything up to the chain's newest block.
+    ///
+    /// # Errors
+    /// [`NodeError::Follow`]; the node itself goes on, and so does following.
+    pub async fn caught_up(&self) -> Result<(), NodeError> {
+        let inner = &self.0;
+        inner.follower.catch_up(&inner.store).await.map_err(|error| {
+            inner.follower.failed(&error);
+            NodeError::Follow(error.to_string())
+        })
+    }
+
+    /// How well the index follows its chain.
+    pub fn following(&self) -> Following {
+        self.0.follower.live.following()
+    }
+}
