@@ -149,7 +149,7 @@ async function get(address) {
     const response = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE), headers: { accept: "application/json" } });
     const data = await response.json().catch(() => null);
     if (response.ok && data !== null) {
-      if (address.startsWith(`${BASE}/status`)) hear(data.now);
+      hear(address.startsWith(`${BASE}/status`) ? data.now : data.at?.time);
       return { data, error: null, after: 0 };
     }
     const busy = response.status === 429 || response.status === 503;

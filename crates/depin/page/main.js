@@ -4,6 +4,7 @@ import { effect, html, render } from "./lib.js";
 import { follow, start } from "./live.js";
 import { href, listen, route } from "./router.js";
 import { shell } from "./parts/shell.js";
+import { failed } from "./parts/state.js";
 import { customer, customers } from "./views/customers.js";
 import { demand } from "./views/demand.js";
 import { epoch, epochs } from "./views/epochs.js";
@@ -34,7 +35,22 @@ function draw() {
   const [title, list, one] = VIEWS[view];
   const words = id === null ? `${title} · depin` : `${id} · ${title} · depin`;
   if (document.title !== words) document.title = words;
-  return shell(html`<div class=${`view ${view}`} key=${`${view}/${id ?? ""}`}>${id === null ? list() : one(id)}</div>`);
+  return shell(html`<div class=${`view ${view}`} key=${`${view}/${id ?? ""}`}>${guarded(title, () => (id === null ? list() : one(id)))}</div>`);
+}
+
+/**
+ * A view whose answer has a shape it does not know must not take the rest of the page with it.
+ * @param {string} title
+ * @param {() => unknown} make
+ */
+function guarded(title, make) {
+  try {
+    return make();
+  } catch (error) {
+    console.error(error);
+    const next = "Reload the page: it may be older than the node. If it stays, report it with the browser's console.";
+    return html`<h1 tabindex="-1">${title}</h1>${failed({ code: "view", message: `This view could not make sense of the node's answer (${String(error)})`, next })}`;
+  }
 }
 
 const root = document.getElementById("root");

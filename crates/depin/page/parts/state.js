@@ -21,6 +21,16 @@ export function shown(answer, show) {
   return failed(error);
 }
 
+/**
+ * A view of one thing that the node cannot show: said once, not by each of its parts.
+ * @param {string} title
+ * @param {string} name
+ * @param {import("../api.js").Failure} error
+ */
+export function absent(title, name, error) {
+  return html`<div class="head"><h1 tabindex="-1">${title}</h1></div><p class="subject"><span class="mono break">${plain(name)}</span></p>${failed(error)}`;
+}
+
 /** @param {import("../api.js").Failure} error */
 export function failed(error) {
   const absent = error.code === "not-found";

@@ -4,7 +4,7 @@ import { plain } from "../format.js";
 import { html } from "../lib.js";
 import { copyable } from "../parts/copy.js";
 import { asOf, mark } from "../parts/mark.js";
-import { shown } from "../parts/state.js";
+import { absent, shown } from "../parts/state.js";
 import { finality, listed, table } from "../parts/table.js";
 import { epoch, named, number, tokens } from "../parts/value.js";
 
@@ -32,6 +32,7 @@ export function customers() {
 export function customer(address) {
   const path = `/customers/${encodeURIComponent(address)}`;
   const answer = /** @type {any} */ (read(url(path), ["epochs", "events"]));
+  if (answer.error && !answer.data) return absent("Customer", address, answer.error);
   const { from, csv } = listed(`${path}/epochs`);
   return html`<div class="head"><h1 tabindex="-1">Customer</h1>${answer.data ? asOf("customer", answer.data.at) : null}</div>
     <p class="subject"><span class="mono break">${plain(address)}</span> ${copyable(address, "the customer's address")}</p>

@@ -6,7 +6,7 @@ import { recompute } from "../router.js";
 import { badge } from "../parts/badge.js";
 import { command, copyable } from "../parts/copy.js";
 import { asOf, mark } from "../parts/mark.js";
-import { shown } from "../parts/state.js";
+import { absent, shown } from "../parts/state.js";
 import { finality, listed, table } from "../parts/table.js";
 import { date, epoch as epochLink, hash, named, number, tokens, units } from "../parts/value.js";
 import { audit } from "./node-epoch.js";
@@ -67,6 +67,7 @@ function roots() {
 /** @param {string} id */
 export function epoch(id) {
   const answer = /** @type {any} */ (read(url(`/epochs/${encodeURIComponent(id)}`), ["epochs", "events"]));
+  if (answer.error && !answer.data) return absent("Epoch", id, answer.error);
   return html`<div class="head"><h1 tabindex="-1">Epoch <span class="num">${plain(id)}</span></h1>${answer.data ? asOf("epoch", answer.data.at) : null}</div>
     ${shown(answer, (row) => one(row))}
     <section aria-labelledby="h-devices"><h2 id="h-devices">Devices</h2>${devices(id)}</section>`;

@@ -9,7 +9,7 @@ import { copyable } from "../parts/copy.js";
 import * as findings from "../parts/findings.js";
 import { amount } from "../format.js";
 import { asOf, mark } from "../parts/mark.js";
-import { shown } from "../parts/state.js";
+import { absent, shown } from "../parts/state.js";
 import { finality, listed, table } from "../parts/table.js";
 import { epoch, named, number, tokens, units, when, date, between } from "../parts/value.js";
 import { detail } from "./node-epoch.js";
@@ -25,6 +25,7 @@ export function node(did) {
   const path = `/devices/${encodeURIComponent(did)}`;
   const topics = [`device:${did}`, "epochs"];
   const answer = /** @type {import("../api.js").Answer<Device & {at?: any}>} */ (read(url(path), topics));
+  if (answer.error && !answer.data) return absent("Node", did, answer.error);
   const timeline = judged(path, topics);
   const chosen = pick(timeline.data?.items ?? []);
   return html`

@@ -12,7 +12,9 @@ import { columns as epochColumns } from "./epochs.js";
 import { columns as refusalColumns } from "./refusals.js";
 
 /** @typedef {{name: string, now: string, day_ago: string, final: boolean}} Card */
-/** @typedef {{at: import("../api.js").At, network: {chain: string, chain_id: number | string, network: string, unit: string}, cards: Card[], sustainability: {burned: string, minted: string, revenue: string}}} Overview */
+/** @typedef {{at: import("../api.js").At, cards: Card[], sustainability: {burned: string, minted: string, revenue: string}}} Overview */
+
+/** @typedef {{chain: string, params?: {chain_id?: number, unit?: string}, contracts?: {distributor?: string, registry?: string}}} Network */
 
 /** What each card is called, how it is written, and where it leads. */
 /** @type {Record<string, {label: string, kind: "count" | "tokens" | "units", to: string}>} */
@@ -34,10 +36,12 @@ const CARDS = {
 
 export function overview() {
   const answer = /** @type {import("../api.js").Answer<Overview>} */ (read(url("/overview"), ["overview"]));
-  const unit = answer.data?.network.unit ?? "";
+  const about = /** @type {import("../api.js").Answer<Network>} */ (read("/api/v1/network", []));
+  const unit = plain(about.data?.params?.unit);
   return html`
     <div class="head"><h1 tabindex="-1">Overview</h1>${answer.data ? asOf("overview", answer.data.at) : null}</div>
-    ${shown(answer, (data) => html`${network(data)}${cards(data, unit)}`)}
+    ${about.data ? network(about.data) : null}
+    ${shown(answer, (data) => cards(data, unit))}
     <div class="pair">
       <section aria-labelledby="h-earned"><h2 id="h-earned">Earned over time</h2>${earned()}</section>
       <section aria-labelledby="h-balance"><h2 id="h-balance">Burned against minted</h2>${shown(answer, (data) => balance(data))}</section>
@@ -47,9 +51,10 @@ export function overview() {
       <p class="lead">Reports that were not counted, with the reason. A device's own page says what its owner can do.</p>${refused()}</section>`;
 }
 
-/** @param {Overview} data */
-function network({ network }) {
-  return html`<p class="lead">Chain <strong>${plain(network.chain)}</strong>, id ${plain(network.chain_id)}; work is counted in <strong>${plain(network.unit)}</strong>. Network <span class="mono break">${plain(network.network)}</span></p>`;
+/** @param {Network} about */
+function network({ chain, params, contracts }) {
+  return html`<p class="lead">Chain <strong>${plain(chain)}</strong>, id ${plain(params?.chain_id)}; work is counted in <strong>${plain(params?.unit)}</strong>.
+    Rewards are claimed from <span class="mono break">${plain(contracts?.distributor)}</span>, devices are registered in <span class="mono break">${plain(contracts?.registry)}</span>.</p>`;
 }
 
 /**
@@ -65,7 +70,7 @@ function cards({ cards, at }, unit) {
     const change = delta(card.now, card.day_ago, show);
     return html`<div class="card" key=${card.name} id=${`card-${card.name}`}>
       <dt>${to ? html`<a href=${href(/** @type {any} */ (to))}>${label}</a>` : label}</dt>
-      <dd class=${`big ${card.now.length > 12 && kind === "units" ? "long" : ""}`}>${kind === "tokens" ? tokens(card.now) : kind === "units" ? units(card.now, false) : number(card.now)}
+      <dd class=${`big ${card.now.length > 9 && kind === "units" ? "long" : ""}`}>${kind === "tokens" ? tokens(card.now) : kind === "units" ? units(card.now, false) : number(card.now)}
 ${kind === "units" ? html`<span class="quiet"> ${unit}</span>` : null}</dd>
       <dd class=${`delta ${change.way}`}>${change.words} <span class="quiet">in 24 h</span></dd>
       <dd>${mark(`card-${card.name}-m`, card.final, at)}</dd>

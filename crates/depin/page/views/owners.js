@@ -5,7 +5,7 @@ import { html } from "../lib.js";
 import { badge } from "../parts/badge.js";
 import { command, copyable } from "../parts/copy.js";
 import { asOf, mark } from "../parts/mark.js";
-import { shown } from "../parts/state.js";
+import { absent, shown } from "../parts/state.js";
 import { finality, listed, table } from "../parts/table.js";
 import { epoch, named, number, tokens } from "../parts/value.js";
 
@@ -35,6 +35,7 @@ export function owner(address) {
   const path = encodeURIComponent(address);
   const topics = [`owner:${address}`, "epochs", "events"];
   const answer = /** @type {any} */ (read(url(`/owners/${path}`), topics));
+  if (answer.error && !answer.data) return absent("Owner", address, answer.error);
   const { from, csv } = listed(`/claims/${path}`);
   const claims = /** @type {any} */ (read(from, topics));
   return html`<div class="head"><h1 tabindex="-1">Owner</h1>${answer.data ? asOf("owner", answer.data.at) : null}</div>

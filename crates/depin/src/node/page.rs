@@ -50,7 +50,8 @@ pub fn router() -> Router {
         .route("/recompute", recompute)
         .route("/assets/{version}/{*name}", get(asset));
     for view in VIEWS {
-        router = router.route(&format!("/{view}"), page.clone()).route(&format!("/{view}/{{of}}"), page.clone());
+        router =
+            router.route(&format!("/{view}"), page.clone()).route(&format!("/{view}/{{of}}"), page.clone());
     }
     router
 }
@@ -139,7 +140,10 @@ fn harden(headers: &mut HeaderMap, policy: &'static str) {
         (header::REFERRER_POLICY, "no-referrer"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=()"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=(), payment=()",
+        ),
     ];
     for (name, value) in all {
         headers.insert(name, HeaderValue::from_static(value));
@@ -148,7 +152,8 @@ fn harden(headers: &mut HeaderMap, policy: &'static str) {
 
 fn missing() -> Response {
     let mut response =
-        (StatusCode::NOT_FOUND, "nothing is here; reload the page: the node may have been updated").into_response();
+        (StatusCode::NOT_FOUND, "nothing is here; reload the page: the node may have been updated")
+            .into_response();
     harden(response.headers_mut(), POLICY);
     response
 }
