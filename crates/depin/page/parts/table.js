@@ -95,11 +95,12 @@ function pager(caption, cursor, paged, next) {
  * @param {string} path
  * @param {Record<string, string | number | null | undefined>} [filters]
  * @param {string} [cursor] the parameter of the page that holds the cursor
+ * @param {number} [limit] rows on a page
  */
-export function listed(path, filters = {}, cursor = "cursor") {
+export function listed(path, filters = {}, cursor = "cursor", limit = LIMIT) {
   const from = route.value.params.get(cursor);
   return {
-    from: url(path, { ...filters, limit: LIMIT, cursor: from }),
+    from: url(path, { ...filters, limit, cursor: from }),
     csv: url(path, { ...filters, limit: 1000, format: "csv" }),
   };
 }

@@ -48,7 +48,7 @@ export function epochs() {
 }
 
 function roots() {
-  const { from, csv } = listed("/roots", {}, "roots");
+  const { from, csv } = listed("/roots", {}, "roots", 10);
   const answer = /** @type {any} */ (read(from, ["epochs", "events"]));
   return table({
     id: "roots", caption: "What happened to roots", answer, csv, cursor: "roots", key: (/** @type {any} */ row) => `${row.block}-${row.log_index}`, nothing: "No root was proposed yet.",

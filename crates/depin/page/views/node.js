@@ -70,8 +70,8 @@ function facts(device) {
  */
 function judged(path, topics) {
   const [first = null, second = null] = route.value.params.get("cursor")?.split(".") ?? [];
-  const earned = /** @type {any} */ (read(url(`${path}/earnings`, { limit: 15, cursor: first }), topics));
-  const said = /** @type {any} */ (read(url(`${path}/verdicts`, { limit: 15, cursor: second }), topics));
+  const earned = /** @type {any} */ (read(url(`${path}/earnings`, { limit: 12, cursor: first }), topics));
+  const said = /** @type {any} */ (read(url(`${path}/verdicts`, { limit: 12, cursor: second }), topics));
   const waiting = earned.waiting || said.waiting;
   if (!earned.data || !said.data) return { data: null, error: earned.error ?? said.error, waiting };
   /** @type {Map<number, Verdict>} */
@@ -139,7 +139,7 @@ function rollups(path, topics) {
  * @param {string[]} topics
  */
 function reports(path, topics) {
-  const { from, csv } = listed(`${path}/reports`, {}, "reports");
+  const { from, csv } = listed(`${path}/reports`, {}, "reports", 10);
   return table({
     id: "reports", caption: "Reports by epoch", answer: /** @type {any} */ (read(from, topics)), key: (/** @type {any} */ row) => row.epoch, csv, cursor: "reports",
     nothing: "No report came in from this device.", next: "Is it running, and can it reach the node?",
@@ -158,7 +158,7 @@ function reports(path, topics) {
  * @param {string[]} topics
  */
 function refusals(path, topics) {
-  const { from, csv } = listed(`${path}/refusals`, {}, "refused");
+  const { from, csv } = listed(`${path}/refusals`, {}, "refused", 10);
   return table({
     id: "refused", caption: "Refused reports of this device", answer: /** @type {any} */ (read(from, topics)), csv, cursor: "refused",
     key: (row) => `${row.epoch}-${row.reason}`, columns: refusalColumns().filter(({ head }) => head !== "Device"), nothing: "Nothing this device sent was refused.",
