@@ -195,15 +195,27 @@ mod tests {
 
     use super::*;
 
-    /// The string literals of `source`, in order, one list for each call of `function`.
+    /// The string literals in each call of `function`, in order.
     fn calls(source: &str, function: &str) -> Vec<Vec<String>> {
-        let after = source.split(function).skip(1);
-        after
-            .map(|rest| {
-                let call = rest.split(';').next().unwrap_or_default();
-                call.split('"').skip(1).step_by(2).map(str::to_owned).collect()
-            })
-            .collect()
+        source.split(function).skip(1).map(arguments).collect()
+    }
+
+    /// The string literals before the parenthesis that closes the call.
+    fn arguments(rest: &str) -> Vec<String> {
+        let (mut open, mut literals) = (1, Vec::new());
+        for (number, part) in rest.split('"').enumerate() {
+            if number % 2 == 1 {
+                literals.push(part.to_owned());
+                continue;
+            }
+            for byte in part.bytes() {
+                open += i32::from(byte == b'(') - i32::from(byte == b')');
+                if open == 0 {
+                    return literals;
+                }
+            }
+        }
+        literals
     }
 
     fn sources(folder: &Path, found: &mut Vec<String>) {

@@ -411,16 +411,32 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// What the registry said of a device, in the order of the chain.
+    /// What of all the registry said of a device decides how it stands, in the order of the chain: of each kind the first and the last. However
+    /// often a device changes hands, that is no more to read.
     fn registry_events(
         &self,
         view: View,
         on_chain: Digest,
     ) -> Result<Vec<(u64, ChainEvent, Timestamp)>, StoreError> {
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT events.block, log_index, body, time FROM events JOIN blocks ON number = events.block
-             WHERE device = ?1 AND events.block <= ?2",
-        )?;
+        let one = |kind: EventKind, order: &str| {
+            format!(
+                "SELECT * FROM (SELECT block, log_index, body FROM events
+                 WHERE device = ?1 AND block <= ?2 AND kind = {} ORDER BY block {order}, log_index {order} LIMIT 1)",
+                kind.code()
+            )
+        };
+        let parts = [
+            one(EventKind::DeviceRegistered, "ASC"),
+            one(EventKind::DeviceRegistered, "DESC"),
+            one(EventKind::DeviceTransferred, "ASC"),
+            one(EventKind::DeviceTransferred, "DESC"),
+            one(EventKind::DeviceDeactivated, "ASC"),
+        ];
+        let sql = format!(
+            "SELECT block, log_index, body, time FROM ({}) CROSS JOIN blocks ON number = block",
+            parts.join(" UNION ALL ")
+        );
+        let mut statement = self.transaction.prepare_cached(&sql)?;
         let mut rows = statement.query(params![Sql(on_chain), self.bound(view).unwrap_or(-1)])?;
         let mut events = Vec::new();
         while let Some(row) = rows.next()? {
