@@ -57,6 +57,12 @@ const root = document.getElementById("root");
 if (root) {
   root.replaceChildren();
   listen();
+  // What opened over other text can be closed again without moving on.
+  addEventListener("keydown", (event) => {
+    const mark = event.key === "Escape" ? document.activeElement?.closest(".marked") : null;
+    mark?.classList.add("closed");
+    mark?.addEventListener("focusout", () => mark.classList.remove("closed"), { once: true });
+  });
   effect(() => {
     begin();
     render(draw(), root);
