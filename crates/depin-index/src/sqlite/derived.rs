@@ -342,8 +342,8 @@ macro_rules! sums {
                 let count = key.len().saturating_add(Self::COLUMNS.len());
                 let places: Vec<String> = (1..=count).map(|place| format!("?{place}")).collect();
                 let sql = format!("INSERT OR REPLACE INTO {} VALUES ({})", $table, places.join(", "));
-                key.extend(counts.into_iter().map(|count| Box::new(Sql(count)) as Box<dyn ToSql>));
-                key.extend(totals.into_iter().map(|total| Box::new(Sql(total)) as Box<dyn ToSql>));
+                key.extend(counts.into_iter().map(|count| boxed(Sql(count))));
+                key.extend(totals.into_iter().map(|total| boxed(Sql(total))));
                 transaction.prepare_cached(&sql)?.execute(params_from_iter(key.iter()))?;
                 Ok(())
             }
@@ -360,6 +360,10 @@ macro_rules! sums {
 
 /// A list of values to bind.
 type Values = Vec<Box<dyn ToSql>>;
+
+fn boxed(value: impl ToSql + 'static) -> Box<dyn ToSql> {
+    Box::new(value)
+}
 
 sums!(Tally, "rollups", (View, Span), "view = ?1 AND span = ?2 AND start = ?3", |key| {
     let (code, start) = key.1.code();

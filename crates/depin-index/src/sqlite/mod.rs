@@ -74,7 +74,7 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     pub async fn content_digest(&self) -> Result<Digest, StoreError> {
-        self.ask(|connection| digest::content(connection)).await
+        self.ask(digest::content).await
     }
 }
 
