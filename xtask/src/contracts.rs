@@ -17,7 +17,8 @@ pub fn install(context: &Context) -> Report {
         return Report::skipped("no npm, so the contracts are neither built nor tested, nor are the clients");
     }
     let mut report = Report::default();
-    for folder in [context.contracts(), context.root.join("clients/ethers")] {
+    let folders = ["contracts", "clients/ethers", "clients/browser", "crates/depin/page"];
+    for folder in folders.map(|folder| context.root.join(folder)) {
         if !context.ci && is_installed(&folder) {
             println!("{} is newer than its lock file", folder.join("node_modules").display());
             continue;
@@ -61,7 +62,7 @@ fn without_forge(context: &Context) -> Option<Report> {
 }
 
 /// npm writes a lock file of its own into `node_modules` when it is done.
-fn is_installed(folder: &Path) -> bool {
+pub fn is_installed(folder: &Path) -> bool {
     let changed = |path: PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
     let installed = changed(folder.join("node_modules/.package-lock.json"));
     installed.is_some() && installed >= changed(folder.join("package-lock.json"))

@@ -22,6 +22,9 @@ impl Tests {
 pub fn tests(printed: &str) -> Tests {
     let lines: Vec<String> = printed.lines().map(|line| without_colours(line).trim().to_owned()).collect();
     let nextest = lines.iter().any(|line| is_of_nextest(line));
+    if !nextest && lines.iter().any(|line| of_node(line, "tests").is_some()) {
+        return tests_of_node(&lines);
+    }
     let mut sum = Tests::default();
     for line in &lines {
         if is_of_nextest(line) || !nextest && is_closing(line) {
@@ -33,6 +36,20 @@ pub fn tests(printed: &str) -> Tests {
         }
     }
     sum
+}
+
+/// `node --test` sums up by a line for each number.
+fn tests_of_node(lines: &[String]) -> Tests {
+    let sum = |names: &[&str]| {
+        lines.iter().flat_map(|line| names.iter().filter_map(move |name| of_node(line, name))).sum()
+    };
+    Tests { passed: sum(&["pass"]), failed: sum(&["fail", "cancelled"]), skipped: sum(&["skipped", "todo"]) }
+}
+
+/// The number in `# pass 12`, or `ℹ pass 12` as other versions of node have it.
+fn of_node(line: &str, name: &str) -> Option<u64> {
+    let rest = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ "))?;
+    rest.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()
 }
 
 fn is_of_nextest(line: &str) -> bool {
@@ -115,6 +132,15 @@ mod tests {
             Suite result: FAILED. 4 passed; 1 failed; 0 skipped; finished in 1.01ms (500.13µs CPU time)\n\
             Ran 2 test suites in 9.51ms (2.02ms CPU time): 6 tests passed, 1 failed, 2 skipped (9 total tests)\n";
         assert_eq!(tests(printed), Tests { passed: 6, failed: 1, skipped: 2 });
+    }
+
+    #[test]
+    fn closing_lines_of_node_are_counted() {
+        for mark in ["#", "ℹ"] {
+            let printed = "ok 1 - pass 3\n# tests 9\n# suites 1\n# pass 5\n# fail 1\n# cancelled 1\n# skipped 2\n# todo 0\n";
+            let found = tests(&printed.replace('#', mark));
+            assert_eq!(found, Tests { passed: 5, failed: 2, skipped: 2 });
+        }
     }
 
     #[test]

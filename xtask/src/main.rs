@@ -5,6 +5,7 @@
 
 mod contracts;
 mod count;
+mod page;
 mod process;
 mod runner;
 mod steps;
@@ -23,6 +24,7 @@ tasks:
   test --only STEP    one step of it; may be given several times
   test --list         the steps, in their order
   artifacts           rebuild the contracts, write their ABI and bytecode for depin-evm
+  page                rebuild the program that recomputes an epoch in a browser
 
 environment:
   CI=true             nothing may be skipped: a skip is a failure, missing tools are installed, Cargo.lock is final
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => {
             runner::select(steps::STEPS, rest).map(|selected| runner::run(&context, &selected))
         }
+        ["page"] => page::write_program(&context).map(|()| true),
         ["artifacts"] => contracts::write_artifacts(&context).map(|()| true),
         [other, ..] => {
             Err(format!("unknown task `{other}` or wrong arguments; `cargo xtask` lists the tasks"))

@@ -4,6 +4,7 @@
 use std::fs;
 
 use crate::contracts;
+use crate::page;
 use crate::process::{Context, exists};
 use crate::runner::{Report, Step};
 use crate::tools;
@@ -17,7 +18,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "vectors", about: "known answers made by others are at hand", run: vectors },
     Step {
         name: "npm",
-        about: "packages of contracts/, with forge and anvil, and of clients/",
+        about: "packages of contracts/, with forge and anvil, of clients/ and of the page",
         run: contracts::install,
     },
     Step { name: "clippy", about: "lints, warnings denied", run: clippy },
@@ -32,6 +33,12 @@ pub const STEPS: &[Step] = &[
         about: "committed artifacts and gas equal a fresh build",
         run: contracts::check,
     },
+    Step {
+        name: "page",
+        about: "the page's vendored files, types, size and tests; its program equals a fresh build",
+        run: page::check,
+    },
+    Step { name: "browser", about: "the page of a running network, in Chromium", run: page::browser },
     Step { name: "deny", about: "licences, banned crates and sources of dependencies", run: deny },
 ];
 

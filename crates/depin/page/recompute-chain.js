@@ -14,7 +14,10 @@ const NUMBERS = new Set([1, 2, 4, 6]);
 /** @typedef {{state: string, state_before: string | null, candidate: string, candidate_id: string | null, expected: (string | null)[]}} Calls */
 /** @typedef {{epoch: number, previous: string | null, network: {chain_id: number, distributor: string}, calls: Calls}} Recomputed */
 /** @typedef {{what: string, ours: string | null, chain: string | null, same: boolean | null}} Row */
-/** @typedef {{block: number, status: string, final: boolean, rows: Row[], problem: string | null}} Said */
+/** @typedef {{block: number, status: string, final: boolean, differs: boolean, rows: Row[], problem: string | null}} Said */
+/** The chain has no such contract: nothing there says anything of this bundle. */
+class Absent extends Error {}
+
 /** @typedef {(method: string, params: unknown[]) => Promise<unknown>} Ask */
 
 /**
@@ -102,16 +105,22 @@ export async function compare(ask, ours) {
   /** @type {(data: string, count: number) => Promise<string[]>} */
   const call = async (data, count) => {
     const answer = await ask("eth_call", [{ to: network.distributor, data }, at]);
-    if (answer === "0x") throw new Error(`the chain has no distributor at ${network.distributor}: this bundle is of another network`);
+    if (answer === "0x") throw new Absent(`the chain has no distributor at ${network.distributor}: this bundle is of another network`);
     return words(answer, count);
   };
   const candidate = (/** @type {string} */ id) => call(calls.candidate + id.slice(2), 8);
 
-  const state = await call(calls.state, 9);
+  let state;
+  try {
+    state = await call(calls.state, 9);
+  } catch (error) {
+    if (!(error instanceof Absent)) throw error;
+    return { block: Number(head), status: "unknown", final: false, differs: true, rows: [], problem: error.message };
+  }
   const code = Number(number(state[0]));
   const leading = state[8] ?? ZERO;
   const said = { block: Number(head), status: STATUS[code] ?? `unknown (${code})`, final: code === FINAL };
-  if (leading === ZERO) return { ...said, rows: [], problem: `the chain has no root for epoch ${ours.epoch} yet` };
+  if (leading === ZERO) return { ...said, differs: false, rows: [], problem: `the chain has no root for epoch ${ours.epoch} yet` };
 
   const found = await candidate(leading);
   const rows = found.map((word, at) => row(WORDS[at] ?? "", calls.expected[at] ?? null, word, NUMBERS.has(at)));
@@ -123,7 +132,7 @@ export async function compare(ask, ours) {
   }
   const wrong = rows.find((row) => row.same === false);
   const problem = wrong ? `${wrong.what}: the chain has ${wrong.chain}, recomputed is ${wrong.ours}` : null;
-  return { ...said, rows, problem };
+  return { ...said, differs: wrong !== undefined, rows, problem };
 }
 
 /**

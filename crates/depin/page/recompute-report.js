@@ -14,7 +14,7 @@ import { count, exact, plain } from "./format.js";
 export function report({ answer, ms, memory }, chain) {
   const epoch = answer.epoch === null ? "" : ` of epoch ${answer.epoch}`;
   const asked = chain !== null && !("failed" in chain);
-  const differs = asked && chain.problem !== null && chain.rows.some((row) => row.same === false);
+  const differs = asked && chain.differs;
   const what = answer.kind === "excerpt" ? `excerpt${epoch}` : `bundle${epoch}`;
   const body = [];
   let title;
@@ -25,7 +25,7 @@ export function report({ answer, ms, memory }, chain) {
     title = answer.problem ? `Mismatch: the ${what} does not follow from itself` : `Withheld: ${plain(answer.withheld)} entries of the ${what} cannot be seen`;
   } else if (differs) {
     tone = "bad";
-    title = `Mismatch: the ${what} follows from itself, and the chain has another`;
+    title = `Mismatch: the ${what} follows from itself, and this chain has another`;
   } else if (asked && chain.final) {
     title = `Match: the ${what} follows from itself, and the chain has the same`;
   } else {

@@ -98,7 +98,7 @@ function say(text, share = null) {
 
 /**
  * Has a worker audit a file. The buffers are handed over, not copied.
- * @param {{bundle: ArrayBuffer, before: ArrayBuffer | null, device: string | null}} job
+ * @param {{bundle: ArrayBuffer, before: ArrayBuffer | null, device: string | null, epoch: number | null}} job
  * @param {AbortSignal} signal
  * @returns {Promise<{answer: Answer, ms: number, memory: number}>}
  */
@@ -130,7 +130,7 @@ async function inputs(signal) {
   const chosen = file?.files?.[0];
   if (chosen) {
     if (chosen.size > MOST_BYTES) throw tooLarge(chosen.size);
-    return { bundle: await chosen.arrayBuffer(), before: null, device: did };
+    return { bundle: await chosen.arrayBuffer(), before: null, device: did, epoch: null };
   }
   const text = epoch?.value.trim() ?? "";
   if (!/^\d{1,15}$/.test(text)) throw new Error("name an epoch by its number, or choose a file");
@@ -138,11 +138,11 @@ async function inputs(signal) {
   const number = Number(text);
   if (excerpt?.checked) {
     if (!did) throw new Error("name the device, or recompute the whole epoch");
-    return { bundle: await download(new URL(`${address(number).pathname}/devices/${encodeURIComponent(did)}`, location.origin), signal), before: null, device: did };
+    return { bundle: await download(new URL(`${address(number).pathname}/devices/${encodeURIComponent(did)}`, location.origin), signal), before: null, device: did, epoch: number };
   }
   const bundle = await download(address(number), signal);
   const previous = before?.checked && number > 0 ? await download(address(number - 1), signal) : null;
-  return { bundle, before: previous, device: did };
+  return { bundle, before: previous, device: did, epoch: number };
 }
 
 /** Recomputes what the form names. */
@@ -160,6 +160,10 @@ async function go() {
     const job = await inputs(signal);
     say("Recomputing: signatures, verdicts, allocation, root");
     const done = await audit(job, signal);
+    if (job.epoch !== null && done.answer.epoch !== null && done.answer.epoch !== job.epoch) {
+      const message = `epoch ${job.epoch} was asked for, and the node gave epoch ${done.answer.epoch}`;
+      Object.assign(done.answer, { match: false, problem: { message, path: null, stated: null, recomputed: null } });
+    }
     const url = rpcField?.value.trim() ?? "";
     /** @type {import("./recompute-report.js").Chain} */
     let chain = null;

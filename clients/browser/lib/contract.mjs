@@ -1,0 +1,36 @@
+// What the contracts say at a block, read with ethers: the judge for what the page shows.
+import { Contract, JsonRpcProvider, ZeroHash } from "ethers";
+
+const CANDIDATE = "tuple(bytes32 root, uint256 total, uint256 revenue, bytes32 bundleDigest, uint64 bundleLength, bytes32 journalRoot, uint64 journalSize, bytes32 previousDigest)";
+const DISTRIBUTOR = [
+  "function epochState(uint256 epoch) view returns (tuple(uint8 status, uint32 round, uint32 generation, uint8 voids, bool lastRound, uint64 openedAt, uint64 contestedAt, uint64 deadline, bytes32 leading))",
+  `function candidate(bytes32 id) view returns (${CANDIDATE})`,
+  "function finalRoot(uint256 epoch) view returns (bytes32)",
+  "event Claimed(uint256 indexed epoch, address indexed account, uint256 amount)",
+  `event RootProposed(uint256 indexed epoch, bytes32 indexed candidateId, address indexed proposer, ${CANDIDATE} candidate)`,
+];
+const FINAL = 4n;
+
+/** The contracts that a node names, on the chain at `url`. */
+export async function contracts(url, network) {
+  const provider = new JsonRpcProvider(url, network.params.chain_id, { staticNetwork: true });
+  const distributor = new Contract(network.contracts.distributor, DISTRIBUTOR, provider);
+  /** What was claimed up to `block`, by owner in lower case. */
+  const claimed = async (block) => {
+    const sums = new Map();
+    for (const { args } of await distributor.queryFilter("Claimed", 0, block)) {
+      const account = args.account.toLowerCase();
+      sums.set(account, (sums.get(account) ?? 0n) + args.amount);
+    }
+    return sums;
+  };
+  /** What stands for an epoch at `block`; null before anything was proposed. */
+  const epoch = async (number, block) => {
+    const at = { blockTag: block };
+    const { status, leading } = await distributor.epochState(number, at);
+    if (leading === ZeroHash) return null;
+    const { root, total, revenue, bundleDigest } = await distributor.candidate(leading, at);
+    return { final: status === FINAL, root, total, revenue, digest: bundleDigest, finalRoot: await distributor.finalRoot(number, at) };
+  };
+  return { claimed, epoch, stop: () => provider.destroy() };
+}
