@@ -267,9 +267,10 @@ async fn flood(total: usize) {
     // What is allocated once is there before anything is measured.
     wave(64).await;
     let (before, mut shed) = (resident(), 0);
-    for _ in 0..total / 32 {
+    for turn in 0..total / 32 {
         shed += wave(32).await;
-        let normal = ask(10, address, &get(paths::STATUS)).await;
+        let client = u8::try_from(10 + turn % 200).unwrap();
+        let normal = ask(client, address, &get(paths::STATUS)).await;
         assert_eq!(status(&normal), 200, "a normal client goes on being served");
     }
     assert!(shed > total / 2, "{shed} of {total} were turned away");

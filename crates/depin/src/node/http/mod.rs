@@ -2,6 +2,7 @@
 
 mod admin;
 mod intake;
+mod openapi;
 mod reading;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -32,7 +33,9 @@ impl Node {
 
     /// What devices and customers send: reports, registrations, deals; and what they need to know for that: network, status, work, credit.
     pub fn intake(&self) -> Router {
-        let routes = intake_routes().route(paths::NETWORK, get(intake::network));
+        let routes = intake_routes()
+            .route(paths::NETWORK, get(intake::network))
+            .route(OPENAPI, get(openapi::document));
         finish(routes.with_state(Arc::clone(&self.0)))
     }
 
@@ -73,11 +76,25 @@ fn reading_routes() -> Router<Arc<Inner>> {
 fn index(inner: &Inner) -> Router {
     let network = serde_json::to_value(&inner.info).unwrap_or_default();
     let store = Arc::<depin_index::SqliteStore>::clone(&inner.store);
-    let reading = depin_index::Reading { live: inner.follower.live.clone(), ..depin_index::Reading::new(store, network) };
+    let reading = depin_index::Reading {
+        live: inner.follower.live.clone(),
+        ..depin_index::Reading::new(store, network)
+    };
     depin_index::router(reading).merge(page::router())
 }
 
+/// The path of the OpenAPI document.
+const OPENAPI: &str = "/api/v1/openapi.json";
+
+/// The document covers the routes of index and node, whichever listener is asked; the index alone knows only its own.
+async fn document(request: Request, next: Next) -> Response {
+    let asked =
+        request.method() == Method::GET && request.uri().path() == OPENAPI && request.uri().query().is_none();
+    if asked { openapi::document().await.into_response() } else { next.run(request).await }
+}
+
 fn finish(router: Router) -> Router {
+    let router = router.layer(middleware::from_fn(document));
     router.fallback(depin_index::http::not_found).layer(middleware::from_fn(harmless))
 }
 

@@ -216,8 +216,10 @@ impl Handler {
                 return;
             }
         }
-        let _ = self.client.ack(&publish).await;
+        // Given back first: as soon as the broker has the acknowledgement, it may deliver the next.
         drop(place);
+        // A connection that is gone takes its acknowledgements with it; the broker delivers again.
+        let _ = self.client.ack(&publish).await;
     }
 
     /// What becomes of the reports in `payload`, by key. It returns once they are durable or refused, however long that takes.
