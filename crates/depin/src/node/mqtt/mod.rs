@@ -43,6 +43,8 @@ const MAX_PACKET: u32 = 1_100_000;
 const SESSION: u32 = 2_592_000;
 /// Shortest and longest wait before the next attempt to connect.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How many times the messages that may be in flight are put up with: after a pause, Mosquitto 2.0 delivers more than it was told.
+const LENIENCE: usize = 4;
 /// How long a message waits that the node could not take.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -71,9 +73,9 @@ enum Ended {
     #[error("the broker refuses the subscription to {topic}: {reason}; let this user read it")]
     Subscription { topic: String, reason: String },
     #[error(
-        "the broker delivers more than {0} messages before any is acknowledged, which it was told not to"
+        "the broker delivers far more than {0} messages before any is acknowledged, which it was told not to; they are asked for again"
     )]
-    Flood(u16),
+    Overrun(u16),
 }
 
 impl Node {
@@ -101,7 +103,8 @@ impl Node {
             let inner = &self.0;
             inner.metrics.mqtt(false);
             inner.health.degrade(Part::Mqtt, inner.now(), &ended);
-            pause = if begun.elapsed() > BACKOFF.1 { BACKOFF.0 } else { pause };
+            let progressed = begun.elapsed() > BACKOFF.1 || matches!(ended, Ended::Overrun(_));
+            pause = if progressed { BACKOFF.0 } else { pause };
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
@@ -120,6 +123,8 @@ struct Connection {
     events: rumqttc::v5::EventLoop,
     in_flight: u16,
     places: Arc<Semaphore>,
+    /// Whether a message was left unacknowledged for want of a place. The broker delivers it again, but only on another connection.
+    left: bool,
     handlers: JoinSet<()>,
 }
 
@@ -134,7 +139,8 @@ impl Connection {
             client,
             events,
             in_flight,
-            places: Arc::new(Semaphore::new(in_flight.into())),
+            places: Arc::new(Semaphore::new(usize::from(in_flight).saturating_mul(LENIENCE))),
+            left: false,
             handlers: JoinSet::new(),
         }
     }
@@ -142,12 +148,15 @@ impl Connection {
     /// Handles messages until the connection is lost.
     async fn run(mut self) -> Ended {
         loop {
-            let packet = match self.events.poll().await {
-                Ok(Event::Incoming(packet)) => packet,
-                Ok(Event::Outgoing(_)) => continue,
+            let event = match self.events.poll().await {
+                Ok(event) => event,
                 Err(error) => return Box::new(error).into(),
             };
             while self.handlers.try_join_next().is_some() {}
+            if self.left && self.handlers.is_empty() {
+                return Ended::Overrun(self.in_flight);
+            }
+            let Event::Incoming(packet) = event else { continue };
             let topic = self.topics.reports();
             match packet {
                 Packet::ConnAck(_) => {
@@ -166,23 +175,20 @@ impl Connection {
                     self.inner.metrics.mqtt(true);
                     self.inner.health.recover(Part::Mqtt);
                 }
-                Packet::Publish(publish) => {
-                    if let Err(ended) = self.take(publish) {
-                        return ended;
-                    }
-                }
+                Packet::Publish(publish) => self.take(publish),
                 _ => {}
             }
         }
     }
 
-    fn take(&mut self, publish: Publish) -> Result<(), Ended> {
+    fn take(&mut self, publish: Publish) {
         if publish.dup {
             self.inner.metrics.mqtt_redelivered();
         }
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            // With QoS 0 nothing was promised, nor does it count as in flight.
-            return if publish.qos == QoS::AtMostOnce { Ok(()) } else { Err(Ended::Flood(self.in_flight)) };
+            // With QoS 0 nothing was promised, and nothing is delivered again.
+            self.left |= publish.qos != QoS::AtMostOnce;
+            return;
         };
         let handler = Handler {
             inner: Arc::clone(&self.inner),
@@ -190,7 +196,6 @@ impl Connection {
             client: self.client.clone(),
         };
         self.handlers.spawn(handler.handle(publish, place));
-        Ok(())
     }
 }
 
