@@ -159,11 +159,9 @@ impl Connection {
             let Event::Incoming(packet) = event else { continue };
             let topic = self.topics.reports();
             match packet {
-                Packet::ConnAck(_) => {
-                    // Subscribing again changes nothing where the session was kept.
-                    if self.client.try_subscribe(&topic, QoS::AtLeastOnce).is_err() {
-                        return Ended::Subscription { topic, reason: "nothing could be sent".into() };
-                    }
+                // Subscribing again changes nothing where the session was kept.
+                Packet::ConnAck(_) if self.client.try_subscribe(&topic, QoS::AtLeastOnce).is_err() => {
+                    return Ended::Subscription { topic, reason: "nothing could be sent".into() };
                 }
                 Packet::SubAck(answer) => {
                     let refused =
