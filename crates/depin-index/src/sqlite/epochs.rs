@@ -8,7 +8,7 @@ use super::{
     read,
     value::Sql,
 };
-use crate::{EventKind, StoreError, Tally};
+use crate::{EventKind, StoreError, Tally, View};
 
 /// How far an epoch is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,16 @@ pub(super) struct Settled {
     pub(super) released: bool,
     /// That itself is final.
     pub(super) decided: bool,
+}
+
+impl Settled {
+    /// Whether its payouts can be taken, in `view`.
+    pub(super) const fn is_released(self, view: View) -> bool {
+        match view {
+            View::Latest => self.released,
+            View::Final => self.decided,
+        }
+    }
 }
 
 /// How far a stored epoch is settled.

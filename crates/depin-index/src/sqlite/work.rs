@@ -1,13 +1,14 @@
 //! One change of the index: what facts that come, go or become final do to everything derived from them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, Epoch, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
     derived::{Cache, Customer, Device, EpochSums, Owner},
-    epochs, read,
+    epochs::{self, Settled},
+    read,
     value::Sql,
 };
 use crate::{
@@ -51,6 +52,8 @@ pub(super) struct Work<'a> {
     roots: BTreeSet<Epoch>,
     /// Payouts that may have become open, or not any more.
     payouts: BTreeSet<(View, Address, Epoch)>,
+    /// Epochs whose root became final just now, or is not any more.
+    flipped: BTreeSet<Epoch>,
     decided: bool,
 }
 
@@ -67,6 +70,7 @@ impl<'a> Work<'a> {
             registry: BTreeSet::new(),
             roots: BTreeSet::new(),
             payouts: BTreeSet::new(),
+            flipped: BTreeSet::new(),
             decided: false,
         };
         work.move_to(cursor);
@@ -223,7 +227,7 @@ impl<'a> Work<'a> {
             self.roots.insert(sums.epoch);
         }
         self.tally(view, Change::Add, sums.closed, &sums.tally)?;
-        let mut owners: std::collections::BTreeMap<Address, EarnedTally> = Default::default();
+        let mut owners: BTreeMap<Address, EarnedTally> = BTreeMap::new();
         for judged in &sums.devices {
             let row = self.named(view, judged.device)?;
             row.earned = row.earned.plus(judged.earned)?;
@@ -278,8 +282,17 @@ impl<'a> Work<'a> {
         for epoch in std::mem::take(&mut self.roots) {
             self.settle(epoch)?;
         }
+        let mut known: BTreeMap<Epoch, Option<Settled>> = BTreeMap::new();
         for (view, account, epoch) in std::mem::take(&mut self.payouts) {
-            self.open(view, account, epoch)?;
+            let settled = match known.get(&epoch) {
+                Some(settled) => *settled,
+                None => *known.entry(epoch).or_insert(epochs::settled(self.transaction, epoch)?),
+            };
+            let released = settled.is_some_and(|settled| settled.is_released(view));
+            // Nothing of an epoch is open whose root was never final.
+            if released || self.flipped.contains(&epoch) {
+                self.open(view, account, epoch, released)?;
+            }
         }
         for (view, on_chain) in std::mem::take(&mut self.registry) {
             self.register(view, on_chain)?;
@@ -326,6 +339,7 @@ impl<'a> Work<'a> {
         let Some(known) = epochs::settled(self.transaction, epoch)? else { return Ok(()) };
         let released = epochs::is_released(self.transaction, epoch, self.bound(View::Latest))?;
         if released != known.released {
+            self.flipped.insert(epoch);
             epochs::mark(self.transaction, epoch, "released", released)?;
             for (account, _) in epochs::claims(self.transaction, epoch)? {
                 self.payouts.insert((View::Latest, account, epoch));
@@ -346,7 +360,7 @@ impl<'a> Work<'a> {
     }
 
     /// Whether a payout can be taken now.
-    fn open(&mut self, view: View, account: Address, epoch: Epoch) -> Result<(), StoreError> {
+    fn open(&mut self, view: View, account: Address, epoch: Epoch, released: bool) -> Result<(), StoreError> {
         // Beyond what a database holds nothing was ever closed.
         let Ok(number) = i64::try_from(epoch.0) else { return Ok(()) };
         let column = if view == View::Latest { "open" } else { "open_finally" };
@@ -359,11 +373,6 @@ impl<'a> Work<'a> {
             })
             .optional()?;
         let Some((amount, before)): Option<(Amount, bool)> = found else { return Ok(()) };
-        let settled = epochs::settled(self.transaction, epoch)?;
-        let released = settled.is_some_and(|settled| match view {
-            View::Latest => settled.released,
-            View::Final => settled.decided,
-        });
         let bound = self.bound(view).unwrap_or(-1);
         let mut taken = self.transaction.prepare_cached(
             "SELECT 1 FROM events WHERE account = ?1 AND kind = ?2 AND epoch = ?3 AND block <= ?4 LIMIT 1",
@@ -418,9 +427,10 @@ impl<'a> Work<'a> {
         view: View,
         on_chain: Digest,
     ) -> Result<Vec<(u64, ChainEvent, Timestamp)>, StoreError> {
+        // Without being told, SQLite walks along the blocks until it meets the device.
         let one = |kind: EventKind, order: &str| {
             format!(
-                "SELECT * FROM (SELECT block, log_index, body FROM events
+                "SELECT * FROM (SELECT block, log_index, body FROM events INDEXED BY events_by_device
                  WHERE device = ?1 AND block <= ?2 AND kind = {} ORDER BY block {order}, log_index {order} LIMIT 1)",
                 kind.code()
             )
