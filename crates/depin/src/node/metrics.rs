@@ -62,7 +62,7 @@ pub(super) struct NodeGauges {
     pub(super) finalised: Gauge,
     pub(super) behind: Gauge,
     pub(super) reorgs: Gauge,
-    pub(super) chain_errors: Gauge,
+    pub(super) status: Gauges<1>,
     pub(super) degraded: Gauges<1>,
     pub(super) ready: Gauge,
 }
@@ -268,21 +268,20 @@ impl NodeGauges {
         );
         registry.register("index_block", "The newest block in the index", self.indexed.clone());
         registry.register("chain_final_block", "The newest final block", self.finalised.clone());
-        registry.register_with_unit(
-            "index_lag",
-            "Time between the newest block in the index and now",
-            Unit::Seconds,
+        registry.register(
+            "index_lag_blocks",
+            "Blocks of the chain that are not in the index yet",
             self.behind.clone(),
+        );
+        registry.register(
+            "index_status",
+            "1 for how the index follows the chain: live, backfill, degraded or stopped",
+            self.status.clone(),
         );
         registry.register(
             "index_reorgs_seen",
             "Reorganisations of the chain that the index undid since it was made",
             self.reorgs.clone(),
-        );
-        registry.register(
-            "chain_error_streak",
-            "Failed attempts to reach the chain since the last that succeeded",
-            self.chain_errors.clone(),
         );
         registry.register("degraded", "1 for each part that is degraded", self.degraded.clone());
         registry.register("ready", "Whether /readyz says that the node is ready", self.ready.clone());

@@ -1,6 +1,6 @@
 //! What operators and their monitoring ask.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use depin_core::Timestamp;
+use depin_index::{Limit, Seek, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::node::{
@@ -22,6 +23,8 @@ use crate::node::{
 const GRACE: u64 = 300_000;
 /// Files of the journal that are counted at most.
 const MAX_SEGMENTS: usize = 100_000;
+/// Longest that a scrape waits for the index.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// What Prometheus expects of this format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -73,6 +76,10 @@ pub(super) async fn nothing() -> Response {
 }
 
 pub(super) async fn metrics(State(inner): State<Arc<Inner>>) -> Response {
+    // Whoever is slow to answer keeps its last value: what watches must not wait for what it watches.
+    if tokio::time::timeout(PATIENCE, measure_index(&inner)).await.is_err() {
+        tracing::debug!("the index is slow to answer");
+    }
     let measured = tokio::task::spawn_blocking(move || {
         measure(&inner);
         inner.metrics.text()
@@ -80,6 +87,32 @@ pub(super) async fn metrics(State(inner): State<Arc<Inner>>) -> Response {
     match measured.await {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Sets the gauges of what has to be asked for.
+async fn measure_index(inner: &Inner) {
+    let gauges = &inner.metrics.gauges;
+    let following = inner.follower.live.following();
+    let head = following.head.map(|(number, _)| number);
+    gauges.status.clear();
+    let status = format!("{:?}", following.status).to_lowercase();
+    gauges.status.get_or_create(&[("status", status)]).set(1);
+    if let Ok(cursor) = inner.store.cursor().await {
+        let indexed = cursor.block.map(|block| block.number);
+        gauges.indexed.set(count(indexed.unwrap_or_default()));
+        gauges.finalised.set(count(cursor.final_block.unwrap_or_default()));
+        gauges.head.set(count(head.max(indexed).unwrap_or_default()));
+        let behind = head.unwrap_or_default().saturating_sub(indexed.unwrap_or_default());
+        gauges.behind.set(count(behind));
+    }
+    let newest = Seek { after: None, limit: Limit::new(1).unwrap_or_default() };
+    if let Ok(reorgs) = inner.store.reorgs(newest).await {
+        // Each has the number after that of the one before.
+        gauges.reorgs.set(count(reorgs.items.first().map_or(0, |row| row.id)));
+    }
+    if let Ok(entries) = inner.journal.size().await {
+        gauges.journal_entries.set(count(entries));
     }
 }
 
