@@ -110,9 +110,13 @@ async fn a_failure_while_rewinding_leaves_everything() {
     store.apply(batch, cursor).await.unwrap();
     let other = scratch.other();
     let before = rows(&other);
-    for (when, table) in
-        [("DELETE", "events"), ("INSERT", "devices"), ("INSERT", "customers"), ("INSERT", "reorgs"), ("UPDATE", "progress")]
-    {
+    for (when, table) in [
+        ("DELETE", "events"),
+        ("INSERT", "devices"),
+        ("INSERT", "customers"),
+        ("INSERT", "reorgs"),
+        ("UPDATE", "progress"),
+    ] {
         let hook = format!(
             "CREATE TRIGGER hook BEFORE {when} ON {table} BEGIN SELECT RAISE(ABORT, 'the disk'); END"
         );
