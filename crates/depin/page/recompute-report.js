@@ -38,7 +38,7 @@ export function report({ answer, ms, memory }, chain) {
   if (answer.digest !== null) body.push(summary(answer));
   if (answer.device) body.push(...device(answer.device));
   const seconds = `${Math.floor(ms / 1000)}.${String(Math.floor(ms) % 1000).padStart(3, "0")} s`;
-  body.push(el("p", { class: "quiet", id: "took" }, `Recomputed in ${seconds} from ${count(answer.bytes)} bytes, with ${count(memory >> 20)} MiB of memory.`));
+  body.push(el("p", { class: "quiet", id: "took" }, `Recomputed in ${seconds} from ${count(answer.bytes)} bytes, with ${count(Math.floor(memory / 2 ** 20))} MiB of memory.`));
   return { title, tone, body };
 }
 
