@@ -23,8 +23,12 @@ pub struct CheckedReport {
     pub statement: Digest,
     /// What the device stated.
     pub report: Report,
-    _checked: (),
+    _checked: Checked,
 }
+
+/// Nobody else can make one.
+#[derive(Clone, Copy, Debug)]
+struct Checked;
 
 /// The key that an envelope names, as the registry has it.
 #[derive(Clone, Debug)]
@@ -61,7 +65,7 @@ pub fn check_report(
 /// The key that `envelope` names; none if it is not registered, or if this is no envelope.
 pub(crate) fn signer(registry: &Registry, envelope: &[u8]) -> Option<Signer> {
     let known = registry.by_key(&Envelope::parse(envelope).ok()?.key_id())?;
-    Some(Signer { device: known.record.device, epoch: known.epoch, key: known.key.clone() })
+    Some(Signer { device: known.record.device, epoch: known.epoch, key: *known.key })
 }
 
 /// The part of the check that costs most, and needs no more of the registry than the key.
@@ -109,7 +113,7 @@ pub(crate) fn check_standing(
         let finding = skew.finding();
         return Err(refusal(Some(device), "clock", finding.observed, &finding.limit));
     }
-    Ok(CheckedReport { device, key, key_epoch: epoch, digest, statement, report, _checked: () })
+    Ok(CheckedReport { device, key, key_epoch: epoch, digest, statement, report, _checked: Checked })
 }
 
 fn unknown(key: KeyId) -> Refusal {

@@ -71,14 +71,6 @@ pub(super) enum Closing {
     Tampered(Box<Closed>),
 }
 
-/// How the core was before a cut.
-#[derive(Debug)]
-pub(super) struct BeforeCut {
-    log: Frontier,
-    fold: Frontier,
-    latest: Timestamp,
-}
-
 impl Core {
     /// Before the first entry of an epoch that starts from `before`.
     pub(super) fn new(before: State) -> Self {
@@ -195,28 +187,19 @@ impl Core {
         key: &SoftwareKey,
         tamper: Option<&Tamper>,
         cut: Entry,
-    ) -> Result<(BeforeCut, Closing), CloseError> {
-        let (log, latest) = (self.log.clone(), self.fold.latest);
-        let before = BeforeCut { log, fold: self.fold.state.frontier.clone(), latest };
+    ) -> Result<Closing, CloseError> {
+        let (log, fold, latest) = (self.log.clone(), self.fold.state.frontier.clone(), self.fold.latest);
         self.take(network, cut)?;
         let closing = match tamper {
             Some(tamper) => close(network, tamper(network, key, self.input(network, key)))
                 .map(|closed| Closing::Tampered(Box::new(closed))),
             None => self.fold.decide(network, self.epoch).map(|decided| Closing::Honest(Box::new(decided))),
         };
-        match closing {
-            Ok(closing) => Ok((before, closing)),
-            Err(error) => {
-                self.take_back(before);
-                Err(error)
-            }
+        if closing.is_err() {
+            self.log = log;
+            self.fold.take_back_cut(fold, latest);
         }
-    }
-
-    /// Takes back a cut.
-    pub(super) fn take_back(&mut self, before: BeforeCut) {
-        self.log = before.log;
-        self.fold.take_back_cut(before.fold, before.latest);
+        closing
     }
 
     /// Closes the epoch, whose cut is durable, and goes on with the next.

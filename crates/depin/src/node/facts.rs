@@ -93,8 +93,7 @@ fn report_epoch(section: &DeviceSection) -> Option<ReportEpoch> {
     for known in &state.marks {
         last.extend(known.marks.boots().map(|(boot, highest)| ((known.key, boot), highest)));
     }
-    let mut counts =
-        ReportEpoch { device: section.device, counted: 0, span: None, missing: 0 };
+    let mut counts = ReportEpoch { device: section.device, counted: 0, span: None, missing: 0 };
     let any = !sent.is_empty();
     for (_, received, envelope) in sent {
         let Some((key, report)) = counted(&mut state, envelope) else { continue };

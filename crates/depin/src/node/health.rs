@@ -30,8 +30,10 @@ pub enum Part {
     Chain,
     /// The beacon: while it is degraded, nobody is asked anything.
     Beacon,
-    /// The index: while it is degraded, reading shows an older state.
+    /// The index's view of the chain: while it is degraded, reading shows an older state.
     Index,
+    /// The index's view of closed epochs: while it is degraded, reading shows older ones.
+    Epochs,
     /// The MQTT broker: while it is degraded, reports that devices hand to it wait there. Those over HTTP are taken.
     Mqtt,
     /// The node stops.
@@ -73,6 +75,7 @@ impl Part {
             Self::Chain => "chain",
             Self::Beacon => "beacon",
             Self::Index => "index",
+            Self::Epochs => "epochs",
             Self::Mqtt => "mqtt",
             Self::Shutdown => "shutdown",
         }
@@ -80,13 +83,21 @@ impl Part {
 
     const fn next(self) -> &'static str {
         match self {
-            Self::Journal => "make room on the disk of the node's directory, or repair it; the node goes on by itself",
-            Self::Clock => "set the clock of this machine, and have it kept by NTP; start the node again if its new time is right",
+            Self::Journal => {
+                "make room on the disk of the node's directory, or repair it; the node goes on by itself"
+            }
+            Self::Clock => {
+                "set the clock of this machine, and have it kept by NTP; start the node again if its new time is right"
+            }
             Self::Bundles => "make room on the disk of the node's directory; the bundle is written by itself",
             Self::Chain => "check the RPC URL and whether the chain is up; the node tries again by itself",
             Self::Beacon => "check the source of beacons; the node tries again by itself",
-            Self::Index => "see who else has the index open, and whether the disk has room; the node tries again by itself",
-            Self::Mqtt => "check the broker, its URL, and what this user may do there; the node tries again by itself",
+            Self::Index | Self::Epochs => {
+                "see who else has the index open, and whether the disk has room; the node tries again by itself"
+            }
+            Self::Mqtt => {
+                "check the broker, its URL, and what this user may do there; the node tries again by itself"
+            }
             Self::Shutdown => "nothing: the node is stopping",
         }
     }

@@ -14,7 +14,7 @@ impl Inner {
         let _turn = self.indexing.lock().await;
         let told = self.index_bundles().await;
         self.unindexed.store(told.is_err(), Ordering::SeqCst);
-        self.health.note(Part::Index, self.now(), &told);
+        self.health.note(Part::Epochs, self.now(), &told);
     }
 
     /// Epochs that closed since the index was told last, from their bundles.

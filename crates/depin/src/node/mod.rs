@@ -155,6 +155,8 @@ pub(crate) struct Inner {
     strangers: StdMutex<BTreeMap<Text, u64>>,
     /// Whose turn it is to feed the index, and to register devices.
     indexing: Mutex<()>,
+    /// A write to the journal failed, and it is not known to work again.
+    unwritable: AtomicBool,
     /// The index could not be told of everything.
     unindexed: AtomicBool,
     registering: Mutex<()>,
@@ -235,6 +237,7 @@ impl Node {
             follower,
             room: Arc::new(Semaphore::new(intake::ROOM)),
             indexing: Mutex::default(),
+            unwritable: AtomicBool::default(),
             unindexed: AtomicBool::default(),
             registering: Mutex::default(),
             settled: StdMutex::default(),

@@ -8,7 +8,7 @@ use depin_identity::{Receipt, SignError, SoftwareKey};
 use crate::log::Frontier;
 
 /// Entries between two right edges of the log that are kept.
-const STRIDE: u64 = 64;
+const STRIDE: u64 = 16;
 
 /// Where an acknowledged report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

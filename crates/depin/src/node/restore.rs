@@ -11,7 +11,7 @@ use depin_identity::Domain;
 use super::{
     Inner, NodeError,
     bundles::epoch_of,
-    core::{Closing, Core, again_since},
+    core::{Core, again_since},
     receipts::{Place, Recent},
 };
 use crate::{audit::recompute, bundle::Bundle, entry::Entry, log::Frontier, state::State};
@@ -230,11 +230,16 @@ impl Inner {
         if !matches!(entry, Entry::Cut { .. }) {
             return Ok(core.take(&self.network, entry)?);
         }
-        let (_, closing): (_, Closing) = core.cut(&self.network, &self.key, self.tamper.as_ref(), entry)?;
+        let closing = core.cut(&self.network, &self.key, self.tamper.as_ref(), entry)?;
         let bundle = core.close(&self.network, &self.key, closing);
         let epoch = bundle.header.epoch;
         match self.stored_digest(epoch)? {
-            None => self.keep(&bundle),
+            None => {
+                if self.keep(&bundle).is_err() {
+                    core.unsaved.push(bundle);
+                }
+                Ok(())
+            }
             Some(stated) if stated == bundle.digest() => Ok(()),
             Some(stated) => {
                 let (path, found) = (self.bundle_path(epoch), bundle.digest());

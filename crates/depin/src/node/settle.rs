@@ -65,7 +65,13 @@ impl Inner {
     }
 
     async fn bring_to_end(self: &Arc<Self>, claim: bool) -> Result<Vec<Epoch>, NodeError> {
-        let next = self.core.lock().await.epoch;
+        let core = self.lock().await;
+        let next = core.epoch;
+        if core.unsaved.is_empty() {
+            drop(core);
+        } else {
+            self.compute(core, |inner, core| inner.keep_unsaved(core)).await?.1?;
+        }
         let from = if claim { self.settled().claimed } else { self.settled().finalised };
         let mut open = Vec::new();
         for epoch in (from..next.0).map(Epoch) {

@@ -1,6 +1,6 @@
 //! The steps of an epoch: each reads the chain first, while reports go on coming in, and holds the core only to write.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use depin_core::{Digest, Epoch, Timestamp};
 use depin_evm::{events, final_block};
@@ -133,26 +133,34 @@ impl Inner {
         result
     }
 
-    /// Goes back to what the journal holds, if more was believed than could be written.
+    /// Goes back to what the journal holds, if more was believed than could be written, and sees whether it can be written again.
     pub(super) async fn mend(self: &Arc<Self>, core: &mut Core) -> Result<(), NodeError> {
+        self.go_back(core).await?;
+        if !self.unwritable.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let recovered = self.journal.recover().await.map_err(NodeError::from);
+        self.unwritable.store(recovered.is_err(), Ordering::SeqCst);
+        self.health.note(Part::Journal, self.now(), &recovered);
+        recovered
+    }
+
+    /// Goes back to what the journal holds. That needs no more than to read it.
+    async fn go_back(self: &Arc<Self>, core: &mut Core) -> Result<(), NodeError> {
         if !core.ahead && !core.torn {
             return Ok(());
         }
-        let mended = async {
-            self.journal.recover().await?;
-            let unsaved = std::mem::take(&mut core.unsaved);
-            match self.restore().await {
-                Ok(fresh) => *core = fresh,
-                Err(error) => {
-                    core.unsaved = unsaved;
-                    return Err(error);
-                }
+        match self.restore().await {
+            Ok(fresh) => {
+                *core = fresh;
+                Ok(())
             }
-            Ok(())
-        };
-        let mended = mended.await;
-        self.health.note(Part::Journal, self.now(), &mended);
-        mended
+            Err(error) => {
+                self.unwritable.store(true, Ordering::SeqCst);
+                self.health.degrade(Part::Journal, self.now(), &error);
+                Err(error)
+            }
+        }
     }
 
     /// Cuts the epoch and closes it. The cut is written down only once the epoch is known to close: a journal with a cut that nothing can be
@@ -165,12 +173,9 @@ impl Inner {
         let bytes = vec![entry_bytes(&cut)];
         let decide =
             |inner: &Self, core: &mut Core| core.cut(&inner.network, &inner.key, inner.tamper.as_ref(), cut);
-        let (mut core, decided) = self.compute(core, decide).await?;
-        let (before, closing) = decided?;
-        if let Err(error) = self.make_durable(&mut core, bytes).await {
-            core.take_back(before);
-            return Err(error);
-        }
+        let (mut core, closing) = self.compute(core, decide).await?;
+        let closing = closing?;
+        self.make_durable(&mut core, bytes).await?;
         self.compute(core, |inner, core| core.close(&inner.network, &inner.key, closing)).await
     }
 
@@ -190,15 +195,19 @@ impl Inner {
         for (at, entry) in entries.into_iter().enumerate() {
             if let Err(error) = core.take(&self.network, entry) {
                 core.ahead = at > 0;
-                self.mend(core).await?;
+                self.go_back(core).await?;
                 return Err(error.into());
             }
         }
         self.make_durable(core, bytes).await
     }
 
-    /// Makes entries durable that were taken; if that fails, the core is ahead of the journal until it is mended.
-    pub(super) async fn make_durable(&self, core: &mut Core, entries: Vec<Vec<u8>>) -> Result<(), NodeError> {
+    /// Makes entries durable that were taken; if that fails, goes back to what the journal holds.
+    pub(super) async fn make_durable(
+        self: &Arc<Self>,
+        core: &mut Core,
+        entries: Vec<Vec<u8>>,
+    ) -> Result<(), NodeError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -207,9 +216,12 @@ impl Inner {
             self.metrics.appended(count, begun.elapsed());
             return Ok(());
         };
-        core.ahead = true;
         let error = NodeError::from(error);
+        self.unwritable.store(true, Ordering::SeqCst);
         self.health.degrade(Part::Journal, self.now(), &error);
+        // Nobody is shown what is not durable. Should the journal not be readable either, nothing is believed before it is.
+        core.ahead = true;
+        drop(self.go_back(core).await);
         Err(error)
     }
 

@@ -32,7 +32,7 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
 impl Inner {
     async fn look_after(self: &Arc<Self>) {
         let health = self.health.health();
-        if health.of(Part::Journal).is_some() {
+        if self.unwritable.load(Ordering::SeqCst) {
             let mut core = self.lock().await;
             // What is wrong is said by the health.
             drop(self.mend(&mut core).await);

@@ -114,8 +114,7 @@ async fn a_torn_write_of_chain_events_is_completed_and_nothing_counts_twice() {
     stage.pay(2_000).await;
     node.follow().await.unwrap();
     let whole = stage.journal();
-    drop(node);
-    tokio::task::yield_now().await;
+    node.shutdown().await.unwrap();
     let path = stage.segment();
     // As a crash would leave it that came in the middle of that write.
     for end in (events..whole.len()).step_by(5) {
@@ -127,10 +126,7 @@ async fn a_torn_write_of_chain_events_is_completed_and_nothing_counts_twice() {
                 .await;
         let credit: depin::api::Credit = serde_json::from_slice(&body).unwrap();
         assert_eq!(credit.available, Amount(3_000), "{end}");
-        drop(node);
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
+        node.shutdown().await.unwrap();
     }
 }
 

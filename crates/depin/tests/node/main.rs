@@ -4,7 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod degraded;
 mod dev;
+mod disk;
 mod failure;
 mod intake;
 #[cfg(feature = "mqtt")]
@@ -12,6 +14,7 @@ mod mqtt;
 mod restart;
 mod serve;
 mod stage;
+mod survival;
 
 use alloy::{primitives::U256, signers::SignerSync};
 use async_trait::async_trait;

@@ -1,6 +1,7 @@
 //! Starting again.
 
 use super::*;
+use depin::{audit_succession, node::RestoreError};
 
 /// A whole epoch, started again before the steps in `restarts`. Gives the journal, every receipt and the bundle.
 async fn epoch(restarts: &[usize]) -> (Vec<u8>, Vec<Vec<u8>>, Vec<u8>) {
@@ -148,4 +149,134 @@ async fn one_directory_has_one_node() {
     assert!(matches!(Node::open(stage.parts()).await, Err(NodeError::Journal(_))));
     assert!(Path::new(stage.dir.path()).join("journal").exists());
     drop(stage.reopen(node).await);
+}
+
+/// Segments of the journal by name.
+fn segments(stage: &Stage) -> Vec<String> {
+    let names = std::fs::read_dir(stage.dir.path().join("journal")).unwrap();
+    let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".seg"));
+    names.sort();
+    names
+}
+
+fn small(stage: &Stage, keep_epochs: Option<u64>) -> NodeParts {
+    let options = NodeOptions { keep_epochs, segment_bytes: 1_000, ..NodeOptions::default() };
+    NodeParts { options, ..stage.parts() }
+}
+
+/// An epoch in which `device` reports once.
+async fn quiet(stage: &Stage, node: &Node, device: &mut Device) -> (Bundle, Vec<u8>) {
+    node.open_epoch().await.unwrap();
+    let opened = node.schedule().await.unwrap();
+    let one = envelope(node, device, "storage.telemetry", vec![7; 300]);
+    accepted(node, one.clone()).await;
+    stage.reach(opened.commit_until.0).await;
+    node.reveal_beacon().await.unwrap();
+    stage.reach(opened.closes.0).await;
+    let bundle = node.close_epoch().await.unwrap();
+    settle_all(stage, node).await;
+    (bundle, one)
+}
+
+async fn settle_all(stage: &Stage, node: &Node) {
+    while let Some(epoch) = node.settle().await.unwrap().first() {
+        if let Some(end) = node.window_end(*epoch).await.unwrap() {
+            stage.reach(end * 1000).await;
+        }
+    }
+}
+
+async fn ended(node: Node) {
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_goes_on_from_its_latest_bundle_without_the_segments_before_it() {
+    let stage = Stage::new().await;
+    let mut node = Node::open(small(&stage, Some(1))).await.unwrap();
+    let mut device = Device::new("a");
+    register(&node, &device).await;
+    let mut bundles = Vec::new();
+    for _ in 0..4 {
+        bundles.push(quiet(&stage, &node, &mut device).await.0);
+    }
+    assert_eq!(segments(&stage)[0], format!("{:020}.seg", 0), "every report may still come again");
+    // Longer than any report could come again.
+    stage.reach(GENESIS + 20 * EPOCH).await;
+    let (bundle, report) = quiet(&stage, &node, &mut device).await;
+    bundles.push(bundle);
+    let kept = segments(&stage);
+    assert_ne!(kept[0], format!("{:020}.seg", 0));
+    let receipt = accepted(&node, report.clone()).await;
+    for _ in 0..2 {
+        ended(node).await;
+        node = Node::open(small(&stage, Some(1))).await.unwrap();
+        assert_eq!(accepted(&node, report.clone()).await, receipt);
+        bundles.push(quiet(&stage, &node, &mut device).await.0);
+    }
+    for pair in bundles.windows(2) {
+        audit_succession(&pair[0], &pair[1]).unwrap();
+        audit(&pair[1], &Catalogue::standard()).unwrap();
+    }
+    // Without its bundles, a journal without a beginning is no journal.
+    ended(node).await;
+    std::fs::remove_dir_all(stage.dir.path().join("bundles")).unwrap();
+    let error = Node::open(small(&stage, Some(1))).await.unwrap_err();
+    assert!(matches!(error, NodeError::Restore(RestoreError::NoBundle { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn a_start_from_a_bundle_gives_what_a_start_from_the_first_entry_gives() {
+    let stage = Stage::new().await;
+    let mut node = Node::open(small(&stage, None)).await.unwrap();
+    let mut device = Device::new("a");
+    register(&node, &device).await;
+    let mut reports = Vec::new();
+    for _ in 0..3 {
+        reports.push(quiet(&stage, &node, &mut device).await.1);
+    }
+    let path = |epoch| bundle_path(stage.dir.path(), Epoch(epoch));
+    let before: Vec<_> = (0..3).map(|epoch| std::fs::read(path(epoch)).unwrap()).collect();
+    let receipts = join_all(reports.iter().map(|report| accepted(&node, report.clone()))).await;
+    for lost in [vec![], vec![2], vec![1], vec![0], vec![0, 1, 2]] {
+        ended(node).await;
+        lost.iter().for_each(|epoch| std::fs::remove_file(path(*epoch)).unwrap());
+        node = Node::open(small(&stage, None)).await.unwrap();
+        assert_eq!(node.epoch().await, Epoch(3));
+        let after: Vec<_> = (0..3).map(|epoch| std::fs::read(path(epoch)).unwrap()).collect();
+        assert_eq!(after, before, "lost {lost:?}");
+        for (report, receipt) in reports.iter().zip(&receipts) {
+            assert_eq!(accepted(&node, report.clone()).await, *receipt);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_that_does_not_belong_to_the_journal_is_reported_and_kept() {
+    let stage = Stage::new().await;
+    let node = Node::open(small(&stage, None)).await.unwrap();
+    let mut device = Device::new("a");
+    register(&node, &device).await;
+    for _ in 0..2 {
+        quiet(&stage, &node, &mut device).await;
+    }
+    ended(node).await;
+    let path = bundle_path(stage.dir.path(), Epoch(1));
+    let right = std::fs::read(&path).unwrap();
+    let mut wrong = right.clone();
+    let middle = wrong.len() / 2;
+    wrong[middle] ^= 1;
+    std::fs::write(&path, &wrong).unwrap();
+    let error = Node::open(small(&stage, None)).await.unwrap_err();
+    assert!(matches!(error, NodeError::Bundle { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), wrong);
+    std::fs::write(&path, &right).unwrap();
+    // A journal that was put back to an older copy.
+    for name in segments(&stage).iter().skip(2) {
+        std::fs::remove_file(stage.dir.path().join("journal").join(name)).unwrap();
+    }
+    let error = Node::open(small(&stage, None)).await.unwrap_err();
+    assert!(matches!(error, NodeError::Restore(RestoreError::Short { .. })), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), right);
 }

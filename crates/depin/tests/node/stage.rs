@@ -190,13 +190,22 @@ pub(crate) async fn register(node: &Node, device: &Device) {
 }
 
 pub(crate) async fn register_until(node: &Node, device: &Device, deadline: u64) {
+    let (status, body) = ask_to_register(node, device, deadline).await;
+    assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
+}
+
+async fn ask_to_register(node: &Node, device: &Device, deadline: u64) -> (StatusCode, Vec<u8>) {
     let binding = depin_identity::Binding { deadline, ..device.binding(Action::Register, 0) };
     let owner_signature =
         OwnerSignature(device.owner.sign_hash_sync(&binding.signing_hash()).unwrap().as_bytes());
     let device_proof = Some(device.key.signature(&binding.device_proof_message()));
     let signed = SignedBinding { binding, owner_signature, new_owner_signature: None, device_proof };
-    let (status, body) = post(node, paths::REGISTRATIONS, serde_json::to_vec(&signed).unwrap()).await;
-    assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
+    post(node, paths::REGISTRATIONS, serde_json::to_vec(&signed).unwrap()).await
+}
+
+/// Asks for a registration, whatever comes of it.
+pub(crate) async fn try_register(node: &Node, device: &Device) -> (StatusCode, Vec<u8>) {
+    ask_to_register(node, device, GENESIS).await
 }
 
 /// A node with a registered device in an open epoch.

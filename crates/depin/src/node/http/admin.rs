@@ -41,7 +41,10 @@ impl Readiness {
     /// How ready a node of this health is at `now`.
     pub fn of(health: Health, now: Timestamp) -> Self {
         let lasts = |degraded: &Degraded| {
-            let bounded = matches!(degraded.part, Part::Chain | Part::Index | Part::Beacon | Part::Bundles);
+            let bounded = matches!(
+                degraded.part,
+                Part::Chain | Part::Index | Part::Epochs | Part::Beacon | Part::Bundles
+            );
             bounded && now.since(degraded.since).0 > GRACE
         };
         let ready = health.takes_reports() && !health.degraded.iter().any(lasts);

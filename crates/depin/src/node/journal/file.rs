@@ -410,3 +410,6 @@ impl Journal for FileJournal {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

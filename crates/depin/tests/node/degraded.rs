@@ -1,0 +1,142 @@
+//! A chain that is down, an index that somebody else has, a node that stops: it says so, goes on with the rest, and loses nothing.
+
+use std::task::{Context, Poll};
+
+use alloy::{
+    providers::{Provider, ProviderBuilder},
+    rpc::{
+        client::RpcClient,
+        json_rpc::{RequestPacket, ResponsePacket},
+    },
+    transports::{TransportError, TransportErrorKind, TransportFut},
+};
+use depin::node::{Health, Part};
+use depin_evm::{Client, Options};
+use depin_index::Store;
+
+use super::*;
+
+/// A chain whose line can be cut.
+#[derive(Clone)]
+struct Line {
+    chain: EmbeddedChain,
+    cut: Arc<AtomicBool>,
+}
+
+impl tower::Service<RequestPacket> for Line {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, packet: RequestPacket) -> Self::Future {
+        if self.cut.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(TransportErrorKind::custom_str("the line is cut")) });
+        }
+        self.chain.call(packet)
+    }
+}
+
+async fn until(node: &Node, condition: impl Fn(&Health) -> bool) -> Health {
+    for _ in 0..1_000 {
+        let health = node.health();
+        if condition(&health) {
+            return health;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("{:?}", node.health());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_is_down_for_an_hour_holds_up_no_report() {
+    let stage = Stage::new().await;
+    let line = Line { chain: stage.chain.clone(), cut: Arc::default() };
+    let provider = ProviderBuilder::new().connect_client(RpcClient::new(line.clone(), true)).erased();
+    let client = Client::new(provider, CHAIN, Options::local());
+    let chain = Chain::new(client.sender(wallet("operator")), stage.deployment, Finality::Depth(0));
+    let node = Node::open(NodeParts { chain, ..stage.parts() }).await.unwrap();
+    let mut device = Device::new("a");
+    register(&node, &device).await;
+    node.open_epoch().await.unwrap();
+    line.cut.store(true, Ordering::SeqCst);
+    let mut receipts = Vec::new();
+    for minute in (0..60).step_by(10) {
+        stage.reach(GENESIS + minute * 60_000).await;
+        assert!(node.follow().await.unwrap_err().is_temporary());
+        assert!(node.close_epoch().await.unwrap_err().is_temporary());
+        let one = envelope(&node, &mut device, "storage.telemetry", vec![1]);
+        receipts.push(("r".to_owned(), accepted(&node, one).await));
+        let health = node.health();
+        let chain = health.of(Part::Chain).unwrap();
+        assert_eq!((chain.since, health.takes_reports()), (Timestamp(GENESIS), true));
+        assert!(chain.reason.contains("the line is cut") && !chain.next.is_empty(), "{chain:?}");
+    }
+    line.cut.store(false, Ordering::SeqCst);
+    node.follow().await.unwrap();
+    assert!(node.health().of(Part::Chain).is_none());
+    let bundle = node.close_epoch().await.unwrap();
+    assert_eq!(audit_receipts(&bundle, &receipts).unwrap().kept, 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_that_somebody_else_has_is_told_later() {
+    let (stage, node, mut device) = ready().await;
+    let set = set_of(&node, &mut device);
+    accepted(&node, set).await;
+    stage.reach(GENESIS + EPOCH).await;
+    node.reveal_beacon().await.unwrap();
+    let other = rusqlite::Connection::open(stage.dir.path().join("index.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let bundle = node.close_epoch().await.unwrap();
+    assert!(bundle_path(stage.dir.path(), Epoch(0)).exists());
+    let health = node.health();
+    assert!(health.of(Part::Epochs).is_some() && health.takes_reports(), "{health:?}");
+    assert!(node.store().epoch(Epoch(0)).await.unwrap().is_none());
+    other.execute_batch("ROLLBACK").unwrap();
+    for _ in 0..1_000 {
+        if node.store().epoch(Epoch(0)).await.unwrap().is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let row = node.store().epoch(Epoch(0)).await.unwrap().unwrap();
+    assert_eq!(row.bundle, bundle.digest());
+    until(&node, |health| health.of(Part::Epochs).is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stops_answers_what_it_took_and_lets_go_of_its_directory() {
+    let (stage, node, mut device) = ready().await;
+    let sent: Vec<_> =
+        (0..40).map(|count| envelope(&node, &mut device, "storage.telemetry", vec![count])).collect();
+    let mut asked = Vec::new();
+    for one in sent.clone() {
+        let node = node.clone();
+        asked.push(tokio::spawn(async move { post(&node, paths::REPORTS, one).await }));
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    node.shutdown().await.unwrap();
+    assert!(!node.health().takes_reports());
+    let mut acknowledged = Vec::new();
+    for (answer, envelope) in join_all(asked).await.into_iter().zip(&sent) {
+        let (status, body) = answer.unwrap();
+        if status == StatusCode::OK {
+            acknowledged.push((envelope.clone(), serde_json::from_slice::<ReportResults>(&body).unwrap()));
+        }
+    }
+    let (status, _) = post(&node, paths::REPORTS, sent[0].clone()).await;
+    assert_ne!(status, StatusCode::OK, "nothing is taken any more");
+    // The old node is still there, and has let go.
+    let again = stage.open().await;
+    let count = reports(&stage).await;
+    assert!(count >= acknowledged.len());
+    for (envelope, results) in acknowledged {
+        let receipt = accepted(&again, envelope).await;
+        assert_eq!(results.results, [ReportResult::Accepted { receipt }]);
+    }
+    assert_eq!(reports(&stage).await, count);
+}
