@@ -11,6 +11,9 @@ use super::{
     seeded::{open, source},
 };
 
+/// Whether an error is the one that names a lie.
+type Named = fn(&Untrue) -> bool;
+
 struct Stage {
     _folder: tempfile::TempDir,
     store: SqliteStore,
@@ -55,7 +58,7 @@ impl Stage {
 
 #[tokio::test]
 async fn a_lie_about_logs_is_named_and_nothing_is_stored() {
-    let names: [(LogLie, fn(&Untrue) -> bool); 10] = [
+    let names: [(LogLie, Named); 10] = [
         (LOG_LIES[0], |error| matches!(error, Untrue::Order { .. })),
         (LOG_LIES[1], |error| matches!(error, Untrue::Order { .. })),
         (LOG_LIES[2], |error| matches!(error, Untrue::Removed { .. })),
@@ -87,7 +90,7 @@ async fn a_lie_about_logs_is_named_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_lie_about_headers_is_named_and_nothing_is_stored() {
-    let names: [(HeaderLie, fn(&Untrue) -> bool); 4] = [
+    let names: [(HeaderLie, Named); 4] = [
         (HEADER_LIES[0], |error| matches!(error, Untrue::Headers { .. })),
         (HEADER_LIES[1], |error| matches!(error, Untrue::Number { .. })),
         (HEADER_LIES[2], |error| matches!(error, Untrue::Missing { .. })),
