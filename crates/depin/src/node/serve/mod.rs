@@ -127,6 +127,9 @@ async fn connection(
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     let limits = &place.guard.limits;
+    // The end of a long answer does not wait until its beginning has arrived.
+    let _ = stream.set_nodelay(true);
+    hold_back(&stream);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write_time));
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
@@ -146,6 +149,18 @@ async fn connection(
         tracing::trace!(listener = place.guard.name, %error, "a connection ended");
     }
 }
+
+/// Lets the system take no more than a little ahead of what is on its way. Otherwise it takes megabytes for a client that does not read, who
+/// hears old news for minutes and is not seen to be slow.
+#[cfg(target_os = "linux")]
+fn hold_back(stream: &TcpStream) {
+    const UNSENT: u32 = 32 << 10;
+    // Without it the client is served as well, only more memory of the system waits for it.
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn hold_back(_: &TcpStream) {}
 
 /// Answers 429 without reading what was asked.
 fn refuse(guard: &Guard, mut stream: TcpStream) {
