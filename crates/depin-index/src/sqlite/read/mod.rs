@@ -78,7 +78,7 @@ impl Reader<'_> {
             }
             Query::Epochs(seek) => Answer::Epochs(self.epochs(&seek)?),
             Query::Epoch(epoch) => {
-                let only = Seek { after: epoch.next(), limit: Limit::default() };
+                let only = Seek { after: epoch.next(), limit: Limit::new(1).unwrap_or_default() };
                 Answer::Epoch(self.epochs(&only)?.items.into_iter().find(|row| row.epoch == epoch))
             }
             Query::EpochDevices(epoch, seek) => Answer::EpochDevices(self.epoch_devices(epoch, &seek)?),
