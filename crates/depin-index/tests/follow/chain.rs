@@ -246,7 +246,9 @@ impl ChainReader for Node {
 
     async fn tips(&self) -> Result<Tips, ReadError> {
         self.trouble()?;
-        let chain = self.chain.lock().unwrap();
+        let mut chain = self.chain.lock().unwrap();
+        // What is told may be stored.
+        chain.stored = chain.stored.max(chain.latest().number);
         Ok(Tips { latest: chain.latest(), final_block: Some(chain.final_block) })
     }
 

@@ -62,9 +62,7 @@ impl Run<'_> {
         let mut pump = Pump::new(source, store);
         let mut idle = 0;
         for _ in 0..steps {
-            // A step may store what was fetched ahead as well: up to the head of now.
             let before = store.cursor().await.unwrap().block.map_or(0, |block| block.number);
-            self.raise();
             match pump.step().await {
                 Ok(Progress::Idle) => {
                     idle += 1;
@@ -89,12 +87,6 @@ impl Run<'_> {
             idle = 0;
         }
         false
-    }
-
-    /// The chain may be stored up to its head.
-    fn raise(&self) {
-        let mut chain = self.chain.lock().unwrap();
-        chain.stored = chain.stored.max(chain.latest().number);
     }
 
     async fn run(&mut self, folder: &Path) {
