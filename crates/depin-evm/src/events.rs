@@ -126,7 +126,7 @@ pub(crate) const fn contracts(deployment: &Deployment) -> [Address; 3] {
 }
 
 /// The signatures of the events that count.
-pub(crate) const SIGNATURES: [B256; 8] = [
+pub(crate) const SIGNATURES: [B256; 14] = [
     DeviceRegistry::DeviceRegistered::SIGNATURE_HASH,
     DeviceRegistry::DeviceTransferred::SIGNATURE_HASH,
     DeviceRegistry::DeviceDeactivated::SIGNATURE_HASH,
@@ -135,6 +135,12 @@ pub(crate) const SIGNATURES: [B256; 8] = [
     RewardDistributor::RootProposed::SIGNATURE_HASH,
     RewardDistributor::RootFinal::SIGNATURE_HASH,
     RewardDistributor::Claimed::SIGNATURE_HASH,
+    RewardDistributor::RootChallenged::SIGNATURE_HASH,
+    RewardDistributor::EpochContested::SIGNATURE_HASH,
+    RewardDistributor::RootSupported::SIGNATURE_HASH,
+    RewardDistributor::RootVoided::SIGNATURE_HASH,
+    RewardDistributor::RootUndecided::SIGNATURE_HASH,
+    RewardDistributor::RootRevived::SIGNATURE_HASH,
 ];
 
 /// Checks one log's place and reads it.
@@ -262,6 +268,59 @@ fn distributor(log: &ContractLog, signature: B256) -> Result<ChainEvent, &'stati
                 epoch: Epoch(number(event.epoch)?),
                 account: event.account,
                 amount: amount(event.amount)?,
+            })
+        }
+        _ => dispute(log, signature),
+    }
+}
+
+fn dispute(log: &ContractLog, signature: B256) -> Result<ChainEvent, &'static str> {
+    match signature {
+        RewardDistributor::RootChallenged::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::RootChallenged>(log)?;
+            Ok(ChainEvent::RootChallenged {
+                epoch: Epoch(number(event.epoch)?),
+                candidate: Digest(event.candidateId.0),
+                challenger: event.challenger,
+            })
+        }
+        RewardDistributor::EpochContested::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::EpochContested>(log)?;
+            Ok(ChainEvent::EpochContested { epoch: Epoch(number(event.epoch)?), round: event.round })
+        }
+        RewardDistributor::RootSupported::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::RootSupported>(log)?;
+            // The weight follows from the stakes and their times, and may exceed what an amount holds.
+            Ok(ChainEvent::RootSupported {
+                epoch: Epoch(number(event.epoch)?),
+                candidate: Digest(event.candidateId.0),
+                supporter: event.supporter,
+                amount: amount(event.amount)?,
+            })
+        }
+        RewardDistributor::RootVoided::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::RootVoided>(log)?;
+            Ok(ChainEvent::RootVoided {
+                epoch: Epoch(number(event.epoch)?),
+                round: event.round,
+                voids: event.voids,
+            })
+        }
+        RewardDistributor::RootUndecided::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::RootUndecided>(log)?;
+            Ok(ChainEvent::RootUndecided {
+                epoch: Epoch(number(event.epoch)?),
+                round: event.round,
+                generation: event.generation,
+            })
+        }
+        RewardDistributor::RootRevived::SIGNATURE_HASH => {
+            let event = parse::<RewardDistributor::RootRevived>(log)?;
+            Ok(ChainEvent::RootRevived {
+                epoch: Epoch(number(event.epoch)?),
+                candidate: Digest(event.candidateId.0),
+                proposer: event.proposer,
+                round: event.round,
             })
         }
         _ => Err("the distributor has no such event"),

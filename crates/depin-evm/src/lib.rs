@@ -17,6 +17,7 @@ mod key;
 mod ledger;
 mod options;
 mod registry;
+mod windows;
 
 pub use alloy::{
     contract::Error as ContractError,
@@ -34,3 +35,4 @@ pub use key::{KeyError, open_keystore, signer_from_env, signer_from_keystore};
 pub use ledger::{ContractCallError, EpochState, EvmLedger};
 pub use options::Options;
 pub use registry::EvmRegistry;
+pub use windows::DisputeWindows;

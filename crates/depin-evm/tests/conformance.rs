@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use common::{BOND, EPOCH, Network, RESOLUTION, Stage, WINDOW, deploy_config, key};
 use depin_core::{Amount, ChainEvent, DeviceId, Digest, Epoch, Millis, Timestamp};
 use depin_evm::{
-    BlockBeacon, ContractCallError, DeployError, Deployment, EvmLedger, EvmRegistry, Finality, Moments,
-    SendError, Sender,
+    BlockBeacon, ContractCallError, DeployError, Deployment, DisputeWindows, EvmLedger, EvmRegistry,
+    Finality, Moments, SendError, Sender,
     contracts::{DeviceRegistry as RegistryContract, EpochStatus, NetworkToken, Reverted, RewardDistributor},
     credits, deploy, events, final_block,
 };
@@ -53,6 +53,7 @@ facts!(
     refused_bindings_say_why,
     payments_burn_a_share_and_are_read_as_demand,
     a_dispute_ends_with_the_ruling,
+    a_void_round_is_told_and_its_root_revived,
     a_lost_posting_is_posted_again_and_paid_once,
     events_come_in_order_and_complete,
     the_first_block_at_a_moment_is_its_beacon,
@@ -273,6 +274,35 @@ async fn a_dispute_ends_with_the_ruling(stage: Stage) {
     assert!(matches!(refused, LedgerError::Rival { found, .. } if found == right.root), "{refused}");
     operator.finalize(epoch).await.unwrap();
 
+    // The chain told every step.
+    let read = events(&stage.client, &network.deployment, 0, stage.height().await).await.unwrap();
+    let told: Vec<_> = read
+        .into_iter()
+        .map(|located| located.event)
+        .filter(|event| !matches!(event, ChainEvent::CreditsPaid { .. } | ChainEvent::EpochStarted { .. }))
+        .collect();
+    let proposed =
+        |payout: &Payout| ChainEvent::RootProposed { epoch, root: payout.root, bundle: payout.bundle_digest };
+    assert_eq!(
+        told,
+        [
+            proposed(&wrong),
+            proposed(&right),
+            ChainEvent::EpochContested { epoch, round: 0 },
+            ChainEvent::RootChallenged {
+                epoch,
+                candidate: Digest(wrong_id.0),
+                challenger: watcher.address()
+            },
+            ChainEvent::RootFinal {
+                epoch,
+                root: right.root,
+                bundle: right.bundle_digest,
+                total: right.total
+            },
+        ]
+    );
+
     // The losing bond: half burned, half to who challenged first.
     let contract = operator.contract();
     for account in [network.rival.address(), watcher.address()] {
@@ -281,6 +311,40 @@ async fn a_dispute_ends_with_the_ruling(stage: Stage) {
     }
     assert_eq!(contract.owed(network.rival.address()).call().await.unwrap(), U256::ZERO);
     assert_eq!(contract.owed(watcher.address()).call().await.unwrap(), U256::from(BOND + BOND / 2));
+}
+
+async fn a_void_round_is_told_and_its_root_revived(stage: Stage) {
+    let network = Network::on(&stage).await;
+    network.pay(10_000).await;
+    let epoch = Epoch(0);
+    let (operator, rival) = (network.ledger(&network.operator), network.ledger(&network.rival));
+    network.run_epoch(&stage, epoch).await;
+    let (payout, _) = payout(0x22);
+    let candidate = EvmLedger::candidate_id(epoch, &payout);
+    operator.post(epoch, &payout).await.unwrap();
+    let opened = stage.now().await;
+    let windows = DisputeWindows::read(&stage.client, &network.deployment).await.unwrap();
+    assert_eq!(operator.state(epoch).await.unwrap().deadline, opened + windows.challenge);
+    let before = stage.height().await;
+    rival.challenge(epoch, candidate).await.unwrap();
+    let contested = stage.now().await;
+    let deadline = operator.state(epoch).await.unwrap().deadline;
+    assert_eq!(deadline, contested + windows.evidence + windows.resolution);
+    stage.reach(deadline - RESOLUTION).await;
+    network.ledger(&network.resolver).resolve(epoch, None).await.unwrap();
+    assert_eq!(operator.state(epoch).await.unwrap().status, EpochStatus::Awaiting);
+    operator.post(epoch, &payout).await.unwrap();
+    let read = events(&stage.client, &network.deployment, before + 1, stage.height().await).await.unwrap();
+    let candidate = Digest(candidate.0);
+    assert_eq!(
+        read.into_iter().map(|located| located.event).collect::<Vec<_>>(),
+        [
+            ChainEvent::RootChallenged { epoch, candidate, challenger: network.rival.address() },
+            ChainEvent::EpochContested { epoch, round: 0 },
+            ChainEvent::RootVoided { epoch, round: 0, voids: 1 },
+            ChainEvent::RootRevived { epoch, candidate, proposer: network.operator.address(), round: 1 },
+        ]
+    );
 }
 
 async fn a_lost_posting_is_posted_again_and_paid_once(stage: Stage) {

@@ -98,7 +98,13 @@ impl Change {
                 }
                 ChainEvent::EpochStarted { .. }
                 | ChainEvent::RootProposed { .. }
-                | ChainEvent::RootFinal { .. } => {
+                | ChainEvent::RootFinal { .. }
+                | ChainEvent::RootChallenged { .. }
+                | ChainEvent::EpochContested { .. }
+                | ChainEvent::RootSupported { .. }
+                | ChainEvent::RootVoided { .. }
+                | ChainEvent::RootUndecided { .. }
+                | ChainEvent::RootRevived { .. } => {
                     topics.insert(Topic::Epochs);
                 }
                 ChainEvent::Claimed { account, .. } => {

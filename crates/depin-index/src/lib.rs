@@ -10,7 +10,7 @@ pub use follow::{
     Wanted,
 };
 #[cfg(feature = "http")]
-pub use http::{FollowStatus, Following, Live, Reading, StreamLimits, router};
+pub use http::{FollowStatus, Following, Live, Reading, StreamLimits, Windows, router};
 pub use memory::MemoryStore;
 pub use page::{Limit, Page, Row, Seek};
 pub use rows::{
@@ -42,6 +42,7 @@ mod rows;
 mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod standing;
 mod steps;
 mod store;
 mod tally;

@@ -72,6 +72,18 @@ words! {
         RootFinal = 6 "root-final",
         /// A claim was paid.
         Claimed = 7 "claimed",
+        /// A proposed root was challenged.
+        RootChallenged = 8 "root-challenged",
+        /// The dispute of a round began.
+        EpochContested = 9 "epoch-contested",
+        /// Somebody staked on a proposed root.
+        RootSupported = 10 "root-supported",
+        /// A round ended without a root.
+        RootVoided = 11 "root-voided",
+        /// The last round ended in a tie.
+        RootUndecided = 12 "root-undecided",
+        /// A root of an earlier round was proposed again.
+        RootRevived = 13 "root-revived",
     }
 }
 
@@ -96,6 +108,10 @@ words! {
         Proposed = 1 "proposed",
         /// Final: it can be claimed from.
         Final = 2 "final",
+        /// In dispute: it was challenged, or another one was proposed beside it.
+        Challenged = 3 "challenged",
+        /// The last dispute ended without a root: one has to be proposed again.
+        Voided = 4 "voided",
     }
 }
 
@@ -106,10 +122,34 @@ words! {
         Proposed = 0 "proposed",
         /// It became final.
         Finalised = 1 "finalised",
+        /// It was challenged, with a bond.
+        Challenged = 2 "challenged",
+        /// The dispute of the round began: over a challenge, or over a second root.
+        Contested = 3 "contested",
+        /// Somebody staked on it, in a round that stake decides.
+        Supported = 4 "supported",
+        /// The round ended without a root.
+        Voided = 5 "voided",
+        /// The last round ended in a tie.
+        Undecided = 6 "undecided",
+        /// It was proposed again, after a round that ended without a root.
+        Revived = 7 "revived",
     }
 }
 
 impl EventKind {
+    /// The types that say something about a root.
+    pub(crate) const ROOTS: [Self; 8] = [
+        Self::RootProposed,
+        Self::RootFinal,
+        Self::RootChallenged,
+        Self::EpochContested,
+        Self::RootSupported,
+        Self::RootVoided,
+        Self::RootUndecided,
+        Self::RootRevived,
+    ];
+
     /// The type of `event`.
     ///
     /// # Errors
@@ -124,6 +164,12 @@ impl EventKind {
             ChainEvent::RootProposed { .. } => Self::RootProposed,
             ChainEvent::RootFinal { .. } => Self::RootFinal,
             ChainEvent::Claimed { .. } => Self::Claimed,
+            ChainEvent::RootChallenged { .. } => Self::RootChallenged,
+            ChainEvent::EpochContested { .. } => Self::EpochContested,
+            ChainEvent::RootSupported { .. } => Self::RootSupported,
+            ChainEvent::RootVoided { .. } => Self::RootVoided,
+            ChainEvent::RootUndecided { .. } => Self::RootUndecided,
+            ChainEvent::RootRevived { .. } => Self::RootRevived,
             other => return Err(StoreError::UnknownEvent { found: clean(&format!("{other:?}")) }),
         })
     }

@@ -10,7 +10,7 @@ use axum::{
 };
 use depin_core::{Amount, ChainEvent, Digest, Epoch, NetworkId};
 use depin_index::{
-    Batch, Cursor, DeviceFilter, EventKind, MemoryStore, Reading, Seek, SqliteStore, Store,
+    Batch, Cursor, DeviceFilter, EventKind, MemoryStore, Reading, Seek, SqliteStore, Store, Windows,
     conformance::sample,
     http::{not_found, openapi, router},
 };
@@ -315,7 +315,42 @@ async fn a_claim_has_all_it_takes_to_be_taken() {
         assert_eq!(item["proof"], json!(sample::claims(epoch)[3].proof));
         // The sample chain pays account n in epoch n.
         assert_eq!(item["claimed"], json!(epoch == 3), "{item}");
-        assert_eq!(item["status"], "final");
+        let status = match epoch {
+            4 => "challenged",
+            3 => "voided",
+            _ => "final",
+        };
+        assert_eq!(item["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn a_dispute_shows_with_its_steps_and_its_deadline() {
+    let (_folder, store) = filled().await;
+    let reading = Reading::new(store, json!({}));
+    let windows = Arc::clone(&reading.windows);
+    let app = router(reading);
+    let row = get(&app, "/api/v1/epochs/4").await;
+    assert_eq!((&row["status"], &row["challenges"]), (&json!("challenged"), &json!(1)));
+    assert_eq!(row["deadline"], Value::Null, "the chain did not say how long it waits");
+    windows.set(Windows { challenge: 100, evidence: 30, resolution: 7, max_voids: 2 }).unwrap();
+    let row = get(&app, "/api/v1/epochs/4").await;
+    assert_eq!(row["deadline"], row["contested_at"].as_u64().unwrap() / 1000 + 37);
+    let row = get(&app, "/api/v1/epochs/3").await;
+    assert_eq!((&row["status"], &row["voids"]), (&json!("voided"), &json!(2)));
+    assert_eq!((&row["deadline"], &row["contested_at"]), (&Value::Null, &Value::Null));
+
+    let roots = get(&app, "/api/v1/roots?limit=1000").await;
+    let steps: Vec<_> = roots["items"].as_array().unwrap().iter().rev().collect();
+    let of_4: Vec<_> =
+        steps.iter().filter(|row| row["epoch"] == 4).map(|row| row["what"].as_str().unwrap()).collect();
+    assert_eq!(of_4, ["proposed", "challenged", "contested", "supported"]);
+    for row in steps {
+        let (what, named) = (row["what"].as_str().unwrap(), |field: &str| !row[field].is_null());
+        assert_eq!(named("root"), matches!(what, "proposed" | "finalised"), "{row}");
+        assert_eq!(named("by"), matches!(what, "challenged" | "supported" | "revived"), "{row}");
+        assert_eq!(named("candidate"), named("by"), "{row}");
+        assert_eq!(named("round"), matches!(what, "contested" | "voided" | "undecided" | "revived"), "{row}");
     }
 }
 

@@ -234,7 +234,7 @@ async fn a_newer_version_is_refused_and_left_as_it_was() {
     drop(scratch.open());
     scratch.other().pragma_update(None, "user_version", 9).unwrap();
     let error = SqliteStore::open(scratch.path(), NETWORK).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 9, expected: 2, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 9, expected: 3, .. }), "{error:?}");
     assert!(error.to_string().contains("update the program"), "{error}");
     let version: i64 = scratch.other().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 9);

@@ -56,14 +56,15 @@ pub fn located(block: BlockRef, log_index: u64, event: ChainEvent) -> Located {
 
 /// One event of the sample chain: all types take turns, over eight devices, accounts and epochs.
 pub fn event(number: u64) -> ChainEvent {
-    let turn = number / 8;
+    let turn = number / 14;
     let (some, other) = (turn % 8, turn.wrapping_mul(5).wrapping_add(3) % 8);
     let epoch = Epoch(some);
     // The root of epoch 2 is never the one that was computed.
     let root = sha256(&[b"root", &if some == 2 { other } else { some }.to_be_bytes()]);
     let bundle = sha256(&[b"bundle", &some.to_be_bytes()]);
     let amount = Amount(u128::from(number) << 40);
-    match number % 8 {
+    let (candidate, round) = (sha256(&[b"candidate", &turn.to_be_bytes()]), u32::from(some > 5));
+    match number % 14 {
         0 => ChainEvent::DeviceRegistered {
             device: device(some),
             owner: account(other),
@@ -82,8 +83,20 @@ pub fn event(number: u64) -> ChainEvent {
         2 => ChainEvent::CreditsPaid { customer: account(other), amount, burned: Amount(amount.0 / 4) },
         3 => ChainEvent::EpochStarted { epoch, mint_cap: Amount::MAX, revenue_cap: amount },
         4 => ChainEvent::RootProposed { epoch, root, bundle },
-        5 => ChainEvent::RootFinal { epoch, root, bundle, total: amount },
-        6 => ChainEvent::Claimed { epoch, account: account(some), amount },
+        5 => ChainEvent::RootChallenged { epoch, candidate, challenger: account(other) },
+        6 => ChainEvent::EpochContested { epoch, round },
+        7 => ChainEvent::RootSupported { epoch, candidate, supporter: account(some), amount },
+        8 if some > 0 => ChainEvent::RootVoided { epoch, round, voids: 1 },
+        9 if some.is_multiple_of(2) => {
+            ChainEvent::RootRevived { epoch, candidate, proposer: account(other), round }
+        }
+        10 if some > 2 => ChainEvent::RootUndecided { epoch, round, generation: round },
+        // Epoch 3 is left without a root, epoch 4 in dispute.
+        11 if some == 3 => ChainEvent::RootVoided { epoch, round, voids: 2 },
+        11 if some == 4 => ChainEvent::EpochContested { epoch, round },
+        11 => ChainEvent::RootFinal { epoch, root, bundle, total: amount },
+        8..=10 => ChainEvent::RootProposed { epoch, root: candidate, bundle },
+        12 => ChainEvent::Claimed { epoch, account: account(some), amount },
         // Every second device.
         _ => ChainEvent::DeviceDeactivated { device: device(other & !1).on_chain() },
     }

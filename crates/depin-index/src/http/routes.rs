@@ -42,13 +42,13 @@ pub(super) async fn overview(
     Ok(Json(Single { row, at }))
 }
 
-/// A closed epoch, and until when its root can be challenged.
+/// A closed epoch, and until when its root can be challenged or the dispute about it can last.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct EpochAnswer {
     #[serde(flatten)]
     epoch: EpochRow,
-    /// When the challenge window of the proposed root ends, in seconds since the Unix epoch; null before a proposal, and where the node does
-    /// not say how long windows are.
+    /// While a root is proposed, when its challenge window ends; while one is challenged, when the time for a ruling is up; in seconds since the
+    /// Unix epoch. A pause of the contract pushes it back. Null otherwise, and until the node knows from the chain how long it waits.
     #[schema(required)]
     deadline: Option<u64>,
 }
@@ -63,9 +63,7 @@ impl Row for EpochAnswer {
 
 impl Api {
     fn epoch(&self, epoch: EpochRow) -> EpochAnswer {
-        let seconds = epoch.proposed_at.map(|time| time.0.div_euclid(1000));
-        let deadline =
-            seconds.zip(self.challenge_window).and_then(|(since, window)| since.checked_add(window));
+        let deadline = self.windows.get().and_then(|windows| windows.deadline(&epoch));
         EpochAnswer { epoch, deadline }
     }
 

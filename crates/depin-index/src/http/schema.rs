@@ -77,8 +77,10 @@ pub(crate) fn contributions() -> Schema {
 /// A chain event: `type` decides what else it has.
 pub(crate) fn event() -> Schema {
     let binding = || [("nonce", integer()), ("deadline", integer()), ("proof", text(HEX))];
+    let candidate = |who| [("epoch", integer()), ("candidate", text(DIGEST)), (who, text(ADDRESS))];
+    let round = || [("epoch", integer()), ("round", integer())];
     let root = || [("epoch", integer()), ("root", text(DIGEST)), ("bundle", text(DIGEST))];
-    let kinds: [(&str, Vec<(&str, Object)>); 8] = [
+    let kinds: [(&str, Vec<(&str, Object)>); 14] = [
         ("device-registered", with(binding(), [("device", text(DID)), ("owner", text(ADDRESS))])),
         (
             "device-transferred",
@@ -96,6 +98,12 @@ pub(crate) fn event() -> Schema {
         ("root-proposed", root().to_vec()),
         ("root-final", with(root(), [("total", text(AMOUNT))])),
         ("claimed", vec![("epoch", integer()), ("account", text(ADDRESS)), ("amount", text(AMOUNT))]),
+        ("root-challenged", candidate("challenger").to_vec()),
+        ("epoch-contested", round().to_vec()),
+        ("root-supported", with(candidate("supporter"), [("amount", text(AMOUNT))])),
+        ("root-voided", with(round(), [("voids", integer())])),
+        ("root-undecided", with(round(), [("generation", integer())])),
+        ("root-revived", with(candidate("proposer"), [("round", integer())])),
     ];
     let variants = kinds.into_iter().fold(OneOfBuilder::new(), |all, (kind, fields)| {
         all.item(object(&with(fields, [("type", words(&[kind]))])))

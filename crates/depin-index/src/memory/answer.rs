@@ -43,7 +43,7 @@ pub(super) fn answer(state: &State, decided: &State, query: Query) -> Result<Ans
         Query::Earnings(device, seek) => {
             let rows = state.earnings(device).map(|mut row| {
                 row.decided = decided.epochs.contains_key(&row.epoch)
-                    && row.status == decided.on_chain(row.epoch).status;
+                    && row.status == decided.on_chain(row.epoch).status();
                 row
             });
             Answer::Earnings(descending(rows, seek))

@@ -7,47 +7,27 @@ use depin_core::{Address, ChainEvent, DeviceId, Digest, Epoch, Located, Timestam
 use super::State;
 use crate::{
     ClaimRow, CustomerEpochRow, CustomerRow, DeviceRow, DeviceStatus, EarningRow, EpochDeviceRow, EpochFacts,
-    EpochRow, EventKind, EventRow, OwnerRow, RefusalRow, ReportRow, RootRow, RootStatus, RootStep,
-    StoreError, Total, VerdictRow,
+    EpochRow, EventKind, EventRow, OwnerRow, RefusalRow, ReportRow, RootRow, RootStep, StoreError, Total,
+    VerdictRow, standing::Standing,
 };
-
-/// What the chain says about the root of an epoch: the last final one, else the last one proposed, and where it was last proposed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OnChain {
-    pub(super) status: RootStatus,
-    pub(super) root: Option<Digest>,
-    pub(super) bundle: Option<Digest>,
-    pub(super) proposed: Option<u64>,
-}
 
 impl State {
     pub(super) fn chain_events(&self) -> impl DoubleEndedIterator<Item = &ChainEvent> {
         self.events.values().map(|located| &located.event)
     }
 
-    pub(super) fn on_chain(&self, wanted: Epoch) -> OnChain {
-        let mut found = OnChain { status: RootStatus::Closed, root: None, bundle: None, proposed: None };
-        for located in self.events.values().rev() {
-            match &located.event {
-                ChainEvent::RootFinal { epoch, root, bundle, .. }
-                    if *epoch == wanted && found.status != RootStatus::Final =>
-                {
-                    (found.status, found.root, found.bundle) =
-                        (RootStatus::Final, Some(*root), Some(*bundle));
-                }
-                ChainEvent::RootProposed { epoch, root, bundle }
-                    if *epoch == wanted && found.proposed.is_none() =>
-                {
-                    found.proposed = Some(located.block);
-                    if found.status == RootStatus::Closed {
-                        (found.status, found.root, found.bundle) =
-                            (RootStatus::Proposed, Some(*root), Some(*bundle));
-                    }
-                }
-                _ => {}
+    pub(super) fn on_chain(&self, wanted: Epoch) -> Standing {
+        let mut standing = Standing::default();
+        for (place, located) in &self.events {
+            if let Some(RootRow { epoch, what, .. }) = RootRow::of(self.event_row(located))
+                && epoch == wanted
+            {
+                standing.tell((*place, self.time(located.block)), &located.event);
+                standing.challenges =
+                    standing.challenges.saturating_add(u64::from(what == RootStep::Challenged));
             }
         }
-        found
+        standing
     }
 
     pub(super) fn epoch_row(&self, facts: &EpochFacts) -> Result<EpochRow, StoreError> {
@@ -58,9 +38,9 @@ impl State {
             epoch: facts.epoch,
             bundle: facts.bundle,
             root: facts.root,
-            status: on_chain.status,
-            root_on_chain: on_chain.root,
-            bundle_on_chain: on_chain.bundle,
+            status: on_chain.status(),
+            root_on_chain: on_chain.root().map(|(root, _)| root),
+            bundle_on_chain: on_chain.root().map(|(_, bundle)| bundle),
             pool: facts.pool,
             paid: facts.paid,
             dust: facts.dust,
@@ -72,8 +52,11 @@ impl State {
             opened: facts.opened,
             closed: facts.closed,
             verdicts: facts.verdicts,
-            proposed_block: on_chain.proposed,
-            proposed_at: on_chain.proposed.map(|block| self.time(block)),
+            proposed_block: on_chain.opened().map(|((block, _), _)| block),
+            proposed_at: on_chain.opened().map(|(_, time)| time),
+            challenges: on_chain.challenges,
+            contested_at: on_chain.contested().map(|(_, time)| time),
+            voids: on_chain.voids(),
             decided: false,
         })
     }
@@ -131,7 +114,7 @@ impl State {
                 earned: row.earned,
                 lines: row.lines.clone(),
                 closed: facts.closed,
-                status: self.on_chain(facts.epoch).status,
+                status: self.on_chain(facts.epoch).status(),
                 decided: false,
             })
         })
@@ -225,7 +208,7 @@ impl State {
                 epoch: *epoch,
                 amount: claim.amount,
                 proof: claim.proof.clone(),
-                status: self.on_chain(*epoch).status,
+                status: self.on_chain(*epoch).status(),
                 claimed: paid.contains(epoch),
             }
         })
@@ -267,28 +250,22 @@ impl State {
         self.events
             .values()
             .filter(move |located| kind.is_none_or(|kind| EventKind::of(&located.event).ok() == Some(kind)))
-            .map(|located| EventRow {
-                block: located.block,
-                block_hash: located.block_hash,
-                time: self.time(located.block),
-                log_index: located.log_index,
-                event: located.event.clone(),
-                decided: false,
-            })
+            .map(|located| self.event_row(located))
+    }
+
+    fn event_row(&self, located: &Located) -> EventRow {
+        EventRow {
+            block: located.block,
+            block_hash: located.block_hash,
+            time: self.time(located.block),
+            log_index: located.log_index,
+            event: located.event.clone(),
+            decided: false,
+        }
     }
 
     pub(super) fn roots(&self) -> impl DoubleEndedIterator<Item = RootRow> {
-        self.event_rows(None).filter_map(|row| {
-            let (what, epoch, root, bundle) = match row.event {
-                ChainEvent::RootProposed { epoch, root, bundle } => (RootStep::Proposed, epoch, root, bundle),
-                ChainEvent::RootFinal { epoch, root, bundle, .. } => {
-                    (RootStep::Finalised, epoch, root, bundle)
-                }
-                _ => return None,
-            };
-            let EventRow { block, time, log_index, decided, .. } = row;
-            Some(RootRow { block, time, log_index, epoch, what, root, bundle, decided })
-        })
+        self.event_rows(None).filter_map(RootRow::of)
     }
 
     pub(super) fn refusals(&self, device: Option<DeviceId>) -> Vec<RefusalRow> {

@@ -31,7 +31,8 @@ pub struct EpochRow {
     pub root: Digest,
     /// How far a root for it has come on the chain.
     pub status: RootStatus,
-    /// The root on the chain: the final one, else the last one proposed. If it differs from `root`, somebody is wrong.
+    /// The root on the chain: the final one, else the last one proposed. If it differs from `root`, somebody is wrong. Null as well where one of
+    /// several roots was proposed again: the chain's events do not say which.
     #[cfg_attr(feature = "http", schema(schema_with = schema::maybe_digest, required))]
     pub root_on_chain: Option<Digest>,
     /// The bundle digest beside that root.
@@ -69,12 +70,19 @@ pub struct EpochRow {
     pub closed: Timestamp,
     /// How its verdicts came out.
     pub verdicts: VerdictCounts,
-    /// The block in which the root on the chain was proposed.
+    /// The block in which a root was proposed last, or proposed again.
     #[cfg_attr(feature = "http", schema(required))]
     pub proposed_block: Option<u64>,
     /// The time of that block, in milliseconds since the Unix epoch.
     #[cfg_attr(feature = "http", schema(value_type = Option<u64>, required))]
     pub proposed_at: Option<Timestamp>,
+    /// How often a root for it was challenged.
+    pub challenges: u64,
+    /// When the dispute that is open began, in milliseconds since the Unix epoch; null while none is.
+    #[cfg_attr(feature = "http", schema(value_type = Option<u64>, required))]
+    pub contested_at: Option<Timestamp>,
+    /// How many rounds ended without a root.
+    pub voids: u8,
     /// Whether it reads the same at the final block.
     #[serde(rename = "final")]
     pub decided: bool,
@@ -367,17 +375,83 @@ pub struct RootRow {
     pub epoch: Epoch,
     /// The step.
     pub what: RootStep,
-    /// The claim root.
-    #[cfg_attr(feature = "http", schema(schema_with = schema::digest))]
-    pub root: Digest,
+    /// The claim root, where the chain names it: when it is proposed and when it becomes final.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::maybe_digest, required))]
+    pub root: Option<Digest>,
     /// The digest of the bundle beside it.
-    #[cfg_attr(feature = "http", schema(schema_with = schema::digest))]
-    pub bundle: Digest,
+    #[cfg_attr(feature = "http", schema(schema_with = schema::maybe_digest, required))]
+    pub bundle: Option<Digest>,
+    /// The id of the candidate that was challenged, supported or revived: Keccak-256 of the epoch and what was proposed, ABI-encoded.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::maybe_digest, required))]
+    pub candidate: Option<Digest>,
+    /// Who challenged, supported or revived it.
+    #[cfg_attr(feature = "http", schema(schema_with = schema::maybe_address, required))]
+    pub by: Option<Address>,
+    /// Which round was contested, revived into, or ended; from 0.
+    #[cfg_attr(feature = "http", schema(required))]
+    pub round: Option<u32>,
     /// Whether it reads the same at the final block.
     #[serde(rename = "final")]
     pub decided: bool,
 }
 row!(RootRow, (u64, u64), block, log_index);
+
+impl RootRow {
+    /// The step that an event is; none if it is not about a root.
+    pub(crate) fn of(row: EventRow) -> Option<Self> {
+        let EventRow { block, time, log_index, event, decided, .. } = row;
+        let step = |what, epoch: &Epoch| Self {
+            block,
+            time,
+            log_index,
+            epoch: *epoch,
+            what,
+            root: None,
+            bundle: None,
+            candidate: None,
+            by: None,
+            round: None,
+            decided,
+        };
+        let of_root = |what, epoch, root: &Digest, bundle: &Digest| Self {
+            root: Some(*root),
+            bundle: Some(*bundle),
+            ..step(what, epoch)
+        };
+        let by = |what, epoch, candidate: &Digest, who: &Address| Self {
+            candidate: Some(*candidate),
+            by: Some(*who),
+            ..step(what, epoch)
+        };
+        Some(match &event {
+            ChainEvent::RootProposed { epoch, root, bundle } => {
+                of_root(RootStep::Proposed, epoch, root, bundle)
+            }
+            ChainEvent::RootFinal { epoch, root, bundle, .. } => {
+                of_root(RootStep::Finalised, epoch, root, bundle)
+            }
+            ChainEvent::RootChallenged { epoch, candidate, challenger } => {
+                by(RootStep::Challenged, epoch, candidate, challenger)
+            }
+            ChainEvent::RootSupported { epoch, candidate, supporter, .. } => {
+                by(RootStep::Supported, epoch, candidate, supporter)
+            }
+            ChainEvent::RootRevived { epoch, candidate, proposer, round } => {
+                Self { round: Some(*round), ..by(RootStep::Revived, epoch, candidate, proposer) }
+            }
+            ChainEvent::EpochContested { epoch, round } => {
+                Self { round: Some(*round), ..step(RootStep::Contested, epoch) }
+            }
+            ChainEvent::RootVoided { epoch, round, .. } => {
+                Self { round: Some(*round), ..step(RootStep::Voided, epoch) }
+            }
+            ChainEvent::RootUndecided { epoch, round, .. } => {
+                Self { round: Some(*round), ..step(RootStep::Undecided, epoch) }
+            }
+            _ => return None,
+        })
+    }
+}
 
 /// What was refused at the door.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

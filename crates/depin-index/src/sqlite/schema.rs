@@ -14,7 +14,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const APPLICATION_ID: i64 = 0x6465_706e;
 
 /// Version of the tables below. An older file is emptied, to be filled again; a newer one is refused.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Amounts and sums are 32 bytes, big-endian: SQLite compares blobs bytewise, which is then numerically.
 /// Keys are natural, so that nothing can be stored twice, and every list is read along an index.

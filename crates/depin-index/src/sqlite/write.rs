@@ -209,7 +209,13 @@ fn keys(event: &ChainEvent) -> (Option<Digest>, Option<Address>, Option<Epoch>) 
         ChainEvent::Claimed { epoch, account, .. } => (None, Some(*account), Some(*epoch)),
         ChainEvent::EpochStarted { epoch, .. }
         | ChainEvent::RootProposed { epoch, .. }
-        | ChainEvent::RootFinal { epoch, .. } => (None, None, Some(*epoch)),
+        | ChainEvent::RootFinal { epoch, .. }
+        | ChainEvent::RootChallenged { epoch, .. }
+        | ChainEvent::EpochContested { epoch, .. }
+        | ChainEvent::RootSupported { epoch, .. }
+        | ChainEvent::RootVoided { epoch, .. }
+        | ChainEvent::RootUndecided { epoch, .. }
+        | ChainEvent::RootRevived { epoch, .. } => (None, None, Some(*epoch)),
         _ => (None, None, None),
     }
 }

@@ -11,7 +11,7 @@ import { finality, listed, table } from "../parts/table.js";
 import { date, epoch as epochLink, hash, named, number, tokens, units } from "../parts/value.js";
 import { audit } from "./node-epoch.js";
 
-/** @typedef {{epoch: number, bundle: string, root: string, status: string, root_on_chain: string | null, bundle_on_chain: string | null, pool: string, paid: string, dust: string, burned: string, minted: string, revenue?: string, units: unknown, opened: number, closed: number, verdicts: {accept: number, reject: number, inconclusive: number}, proposed_block?: number | null, deadline?: number | null, challenges?: number, final?: boolean}} Epoch */
+/** @typedef {{epoch: number, bundle: string, root: string, status: string, root_on_chain: string | null, bundle_on_chain: string | null, pool: string, paid: string, dust: string, burned: string, minted: string, revenue?: string, units: unknown, opened: number, closed: number, verdicts: {accept: number, reject: number, inconclusive: number}, proposed_block?: number | null, deadline?: number | null, challenges?: number, contested_at?: number | null, voids?: number, final?: boolean}} Epoch */
 
 /**
  * @param {import("../api.js").At | undefined} at
@@ -59,6 +59,8 @@ function roots() {
       { head: "What", cell: (row) => badge(row.what) },
       { head: "Root", cell: (row) => hash(row.root) },
       { head: "Bundle", cell: (row) => hash(row.bundle) },
+      { head: "Candidate", cell: (row) => hash(row.candidate) },
+      { head: "By", cell: (row) => (row.by ? hash(row.by) : "–") },
       finality("root", (row) => `${row.block}-${row.log_index}`, answer.data?.at),
     ],
   });
@@ -112,10 +114,22 @@ function standing(row) {
   const at = row.proposed_block ? ` It was proposed in block ${count(row.proposed_block)}.` : "";
   const asked = row.challenges ? ` Challenges so far: ${count(row.challenges)}.` : "";
   if (row.status === "final") return `This root is final: owners can claim from it.${at}${asked}`;
+  if (row.status === "challenged") return disputed(row, at + asked);
+  if (row.status === "voided") return `A dispute ended without a root. Nothing is lost: a root for this epoch has to be proposed again, and can be challenged again.${at}${asked}`;
   if (row.status !== "proposed") return "No root for this epoch is on the chain yet. The operator proposes it next.";
   const end = typeof row.deadline === "number" ? row.deadline * 1000 : null;
   const left = end === null ? "" : end > now() ? ` The window ends in ${span(end - now())}.` : " The window is over; the root can be finalised.";
   return `This root can be challenged.${left}${at}${asked}`;
+}
+
+/**
+ * @param {Epoch} row
+ * @param {string} rest
+ */
+function disputed(row, rest) {
+  const end = typeof row.deadline === "number" ? row.deadline * 1000 : null;
+  const left = end === null ? "" : end > now() ? ` It is decided within ${span(end - now())}.` : " Its time is up: anybody can end it now.";
+  return `This root is in dispute: nothing can be claimed from it before that is settled.${left}${rest}`;
 }
 
 /**

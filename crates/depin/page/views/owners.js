@@ -82,6 +82,8 @@ function state(row) {
   if (row.claimed) return badge("claimed");
   if (row.status === "final") return badge("claimable");
   if (row.status === "proposed") return html`${badge("proposed")} <span class="quiet">its challenge window runs</span>`;
+  if (row.status === "challenged") return html`${badge("challenged")} <span class="quiet">its root is in dispute</span>`;
+  if (row.status === "voided") return html`${badge("voided")} <span class="quiet">a root has to be proposed again</span>`;
   return html`${badge("closed")} <span class="quiet">no root on the chain yet</span>`;
 }
 

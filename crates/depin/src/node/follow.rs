@@ -1,11 +1,14 @@
 //! Keeping the index at the head of its chain, beside everything else the node does.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
 
-use depin_evm::EvmReader;
+use depin_evm::{DisputeWindows, EvmReader};
 use depin_index::{
     AdvanceError, ChainSource, FollowConfig, FollowStatus, Following, Live, Progress, Pump, SqliteStore,
-    StreamLimits,
+    StreamLimits, Topic, Windows,
 };
 use tokio::{
     sync::Mutex,
@@ -33,6 +36,8 @@ pub(super) struct Follower {
     turn: Mutex<()>,
     /// Whom to tell.
     pub(super) live: Live,
+    /// How long roots and disputes wait, once the chain has said so.
+    pub(super) windows: Arc<OnceLock<Windows>>,
 }
 
 /// Why a step was not taken.
@@ -74,6 +79,7 @@ impl Follower {
             poll: client.options().poll,
             turn: Mutex::new(()),
             live: Live::new(StreamLimits::default()),
+            windows: Arc::default(),
         }
     }
 
@@ -100,6 +106,26 @@ impl Follower {
         }
     }
 
+    /// Asks the chain once how long roots and disputes wait. Nothing but what is shown depends on it.
+    async fn ask_windows(&self, chain: &Chain) {
+        if self.windows.get().is_some() {
+            return;
+        }
+        let read = DisputeWindows::read(chain.sender().client(), chain.deployment());
+        match timeout(STALL, read).await {
+            Ok(Ok(DisputeWindows { challenge, evidence, resolution, max_voids })) => {
+                let windows = Windows { challenge, evidence, resolution, max_voids };
+                // Whoever was faster read the same.
+                self.windows.get_or_init(|| windows);
+                self.live.publish([Topic::Epochs]);
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "the distributor's windows are asked for again later"),
+            Err(_) => {
+                tracing::debug!("the distributor did not say its windows; they are asked for again later")
+            }
+        }
+    }
+
     fn say(&self, status: FollowStatus, why: Option<(String, &str)>) {
         let head = self.source.seen().map(|tips| (tips.latest.number, tips.latest.time));
         let (reason, next) = why.map(|(reason, next)| (reason, next.to_owned())).unzip();
@@ -122,6 +148,9 @@ pub(super) async fn run(node: Weak<Inner>) {
         let Some(inner) = node.upgrade() else { return };
         let follower = &inner.follower;
         let caught_up = follower.catch_up(&inner.store).await;
+        if caught_up.is_ok() {
+            follower.ask_windows(&inner.chain).await;
+        }
         inner.health.note(Part::Index, inner.now(), &caught_up);
         let changed = inner.chain.sender().client().changed();
         let wait = match caught_up {
@@ -156,7 +185,9 @@ impl Node {
         inner.follower.catch_up(&inner.store).await.map_err(|error| {
             inner.follower.failed(&error);
             NodeError::Follow(error.to_string())
-        })
+        })?;
+        inner.follower.ask_windows(&inner.chain).await;
+        Ok(())
     }
 
     /// How well the index follows its chain.

@@ -44,6 +44,7 @@ impl Node {
         self.0.gate.advance(|status| {
             *status = Status { number: status.number, phase, epoch, now, schedule, beacon };
         });
+        self.0.follower.live.publish([depin_index::Topic::Status]);
     }
 
     /// Starts the epoch on chain, which escrows its cap, and opens it in the journal.

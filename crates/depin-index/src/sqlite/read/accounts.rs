@@ -78,7 +78,7 @@ impl Reader<'_> {
                 epoch,
                 amount: row.get::<_, Sql<Amount>>(1)?.0,
                 proof: row.get::<_, Sql<Vec<B256>>>(2)?.0,
-                status: self.on_chain(epoch, self.bound)?.status,
+                status: self.on_chain(epoch, self.bound)?.status(),
                 claimed: row.get(3)?,
             })
         })

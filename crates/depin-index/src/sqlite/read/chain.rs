@@ -1,48 +1,66 @@
 //! What the chain said, and how the index followed it.
 
-use depin_core::{ChainEvent, Digest, Epoch, Timestamp};
+use depin_core::{Digest, Epoch, Timestamp};
 use rusqlite::{Row, params};
 
 use super::{super::value::Sql, Reader, below, body, more};
 use crate::{
-    BlockRef, EventKind, EventRow, Limit, Page, ReorgRow, RootRow, RootStatus, RootStep, Row as _, Seek,
-    StoreError,
+    BlockRef, EventKind, EventRow, Limit, Page, ReorgRow, RootRow, Row as _, Seek, StoreError,
+    standing::Standing,
 };
 
-/// What the chain says about the root of an epoch: the last final one, else the last one proposed, and where it was last proposed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct OnChain {
-    pub(super) status: RootStatus,
-    pub(super) root: Option<Digest>,
-    pub(super) bundle: Option<Digest>,
-    pub(super) proposed: Option<(u64, Timestamp)>,
-}
+/// The types of events of a dispute: few epochs have any. Their codes follow one another.
+const DISPUTES: [EventKind; 6] = [
+    EventKind::RootChallenged,
+    EventKind::EpochContested,
+    EventKind::RootSupported,
+    EventKind::RootVoided,
+    EventKind::RootUndecided,
+    EventKind::RootRevived,
+];
 
 impl Reader<'_> {
     /// What the events up to the block `bound` say about the root of an epoch.
-    pub(super) fn on_chain(&self, epoch: Epoch, bound: i64) -> Result<OnChain, StoreError> {
-        let mut found = OnChain { status: RootStatus::Closed, root: None, bundle: None, proposed: None };
-        for (kind, status) in
-            [(EventKind::RootFinal, RootStatus::Final), (EventKind::RootProposed, RootStatus::Proposed)]
-        {
-            let mut statement = self.snapshot.prepare_cached(
-                "SELECT body, events.block, time FROM events JOIN blocks ON number = events.block
-                 WHERE epoch = ?1 AND kind = ?2 AND events.block <= ?3
-                 ORDER BY events.block DESC, log_index DESC LIMIT 1",
+    pub(super) fn on_chain(&self, epoch: Epoch, bound: i64) -> Result<Standing, StoreError> {
+        let mut standing = Standing::default();
+        self.tell(&mut standing, EventKind::RootFinal, epoch, bound)?;
+        self.tell(&mut standing, EventKind::RootProposed, epoch, bound)?;
+        let mut disputed = self
+            .snapshot
+            .prepare_cached("SELECT 1 FROM events WHERE epoch = ?1 AND kind >= ?2 AND kind <= ?3 LIMIT 1")?;
+        let [first, .., last] = DISPUTES;
+        if disputed.exists(params![Sql(epoch), Sql(first), Sql(last)])? {
+            for kind in DISPUTES {
+                self.tell(&mut standing, kind, epoch, bound)?;
+            }
+            let mut challenges = self.snapshot.prepare_cached(
+                "SELECT count(*) FROM events WHERE epoch = ?1 AND kind = ?2 AND block <= ?3",
             )?;
-            let mut rows = statement.query(params![Sql(epoch), Sql(kind), bound])?;
-            let Some(row) = rows.next()? else { continue };
-            if kind == EventKind::RootProposed {
-                found.proposed = Some((row.get::<_, Sql<u64>>(1)?.0, row.get::<_, Sql<Timestamp>>(2)?.0));
-            }
-            if let ChainEvent::RootFinal { root, bundle, .. } | ChainEvent::RootProposed { root, bundle, .. } =
-                body(row.get_ref(0)?)?
-                && found.status == RootStatus::Closed
-            {
-                (found.status, found.root, found.bundle) = (status, Some(root), Some(bundle));
-            }
+            let counted = params![Sql(epoch), Sql(EventKind::RootChallenged), bound];
+            standing.challenges = challenges.query_row(counted, |row| Ok(row.get::<_, Sql<u64>>(0)?.0))?;
         }
-        Ok(found)
+        Ok(standing)
+    }
+
+    /// Tells `standing` the last two events of a kind up to the block `bound`.
+    fn tell(
+        &self,
+        standing: &mut Standing,
+        kind: EventKind,
+        epoch: Epoch,
+        bound: i64,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.snapshot.prepare_cached(
+            "SELECT events.block, log_index, time, body FROM events JOIN blocks ON number = events.block
+             WHERE epoch = ?1 AND kind = ?2 AND events.block <= ?3
+             ORDER BY events.block DESC, log_index DESC LIMIT 2",
+        )?;
+        let mut rows = statement.query(params![Sql(epoch), Sql(kind), bound])?;
+        while let Some(row) = rows.next()? {
+            let place = (row.get::<_, Sql<u64>>(0)?.0, row.get::<_, Sql<u64>>(1)?.0);
+            standing.tell((place, row.get::<_, Sql<Timestamp>>(2)?.0), &body(row.get_ref(3)?)?);
+        }
+        Ok(())
     }
 
     pub(super) fn events(
@@ -88,10 +106,10 @@ impl Reader<'_> {
     pub(super) fn roots(&self, seek: &Seek<(u64, u64)>) -> Result<Page<RootRow>, StoreError> {
         let mut rows = Vec::new();
         let mut hidden = false;
-        for kind in [EventKind::RootProposed, EventKind::RootFinal] {
+        for kind in EventKind::ROOTS {
             let page = self.events(Some(kind), seek)?;
             hidden |= page.more;
-            rows.extend(page.items.into_iter().filter_map(root));
+            rows.extend(page.items.into_iter().filter_map(RootRow::of));
         }
         rows.sort_by_key(|row| std::cmp::Reverse(row.key()));
         // Of each kind there are the newest; what lies beyond them is older than the page.
@@ -126,14 +144,4 @@ impl Reader<'_> {
 fn block(row: &Row<'_>, column: usize) -> rusqlite::Result<BlockRef> {
     let number = row.get::<_, Sql<u64>>(column)?.0;
     Ok(BlockRef { number, hash: row.get::<_, Sql<Digest>>(column.saturating_add(1))?.0 })
-}
-
-fn root(row: EventRow) -> Option<RootRow> {
-    let (what, epoch, root, bundle) = match row.event {
-        ChainEvent::RootProposed { epoch, root, bundle } => (RootStep::Proposed, epoch, root, bundle),
-        ChainEvent::RootFinal { epoch, root, bundle, .. } => (RootStep::Finalised, epoch, root, bundle),
-        _ => return None,
-    };
-    let EventRow { block, time, log_index, decided, .. } = row;
-    Some(RootRow { block, time, log_index, epoch, what, root, bundle, decided })
 }

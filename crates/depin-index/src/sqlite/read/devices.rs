@@ -127,8 +127,8 @@ impl Reader<'_> {
             let corrupt = |detail| StoreError::Corrupt { what: "earnings", detail };
             let bytes = row.get_ref(5)?.as_blob().map_err(|error| corrupt(error.to_string()))?;
             let lines: Vec<Line> = cbor::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
-            let status = self.on_chain(epoch, self.bound)?.status;
-            let decided = row.get(7)? && status == self.on_chain(epoch, self.decided)?.status;
+            let status = self.on_chain(epoch, self.bound)?.status();
+            let decided = row.get(7)? && status == self.on_chain(epoch, self.decided)?.status();
             Ok(EarningRow {
                 epoch,
                 owner: row.get::<_, Sql<Address>>(1)?.0,

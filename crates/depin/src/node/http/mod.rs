@@ -78,6 +78,7 @@ fn index(inner: &Inner) -> Router {
     let store = Arc::<depin_index::SqliteStore>::clone(&inner.store);
     let reading = depin_index::Reading {
         live: inner.follower.live.clone(),
+        windows: Arc::clone(&inner.follower.windows),
         ..depin_index::Reading::new(store, network)
     };
     depin_index::router(reading).merge(page::router())
