@@ -10,7 +10,7 @@ use std::{
 };
 
 use depin_core::{DeviceId, Digest, SignedDeal, sha256};
-use depin_identity::{DeviceRegistry, Envelope, SignedBinding};
+use depin_identity::{Action, Binding, DeviceRegistry, Envelope, SignedBinding};
 use rayon::prelude::*;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
@@ -270,13 +270,29 @@ async fn register(inner: &Arc<Inner>, binding: SignedBinding) -> Result<DeviceId
         message: error.to_string(),
         next: "sign the binding again for this network",
     })?;
-    inner.chain.registry().submit(&accepted).await.map_err(|error| Refused {
-        code: "registry",
-        message: error.to_string(),
-        next: "read the device's record, then sign again",
-    })?;
+    let submitted = inner.chain.registry().submit(&accepted).await;
+    if let Err(error) = submitted
+        && !is_done(inner, &accepted.signed().binding).await
+    {
+        return Err(Refused {
+            code: "registry",
+            message: error.to_string(),
+            next: "read the device's record, then sign again",
+        });
+    }
     inner.follow().await.map_err(|error| unavailable(&error))?;
     Ok(device)
+}
+
+/// Whether the device stands on chain as `binding` leaves it: whoever did not hear the answer asks again.
+async fn is_done(inner: &Inner, binding: &Binding) -> bool {
+    let Ok(Some(record)) = inner.chain.registry().device(&binding.device).await else { return false };
+    let done = match binding.action {
+        Action::Register => record.active && record.owner == binding.owner,
+        Action::Transfer { new_owner } => record.active && record.owner == new_owner,
+        Action::Deactivate => !record.active,
+    };
+    done && record.next_nonce.checked_sub(1) == Some(binding.nonce)
 }
 
 async fn take_deal(inner: &Arc<Inner>, deal: SignedDeal) -> Result<Digest, Refused> {

@@ -179,12 +179,16 @@ async fn nobody_waits_long_for_company() {
 
 #[tokio::test]
 async fn a_registration_is_relayed_once_and_shown() {
-    let (_stage, node, device) = ready().await;
+    let (stage, node, device) = ready().await;
     let (_, body, _) = call(&node, "GET", &format!("{}/{}", paths::WORK, device.id()), Vec::new()).await;
     let work: Work = serde_json::from_slice(&body).unwrap();
     assert_eq!(work.record.unwrap().owner, device.owner.address());
     let (status, body) = post(&node, paths::REGISTRATIONS, b"{}".to_vec()).await;
     assert_eq!((status, error(&body).as_str()), (StatusCode::BAD_REQUEST, "bad-request"));
+    // Whoever did not hear the answer asks again, with the same binding.
+    let before = entries(&stage).await;
+    register(&node, &device).await;
+    assert_eq!(entries(&stage).await, before);
     // The thief who copied the key signs with an own wallet.
     let clone = Device { owner: wallet("thief"), ..device.clone() };
     let binding = clone.binding(Action::Register, 0);

@@ -10,6 +10,8 @@ mod disk;
 mod failure;
 mod intake;
 #[cfg(feature = "mqtt")]
+mod kill;
+#[cfg(feature = "mqtt")]
 mod mqtt;
 mod restart;
 mod serve;

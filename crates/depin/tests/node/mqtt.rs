@@ -23,15 +23,15 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A broker of our own on a loopback port; it keeps what it holds in its directory.
-struct Mosquitto {
+pub(super) struct Mosquitto {
     child: Child,
-    port: u16,
+    pub(super) port: u16,
     _dir: tempfile::TempDir,
 }
 
 impl Mosquitto {
     /// None where there is no Mosquitto; in CI that is a failure.
-    fn start(test: &str) -> Option<Self> {
+    pub(super) fn start(test: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let text = format!(
@@ -94,7 +94,7 @@ fn take(node: &Node, broker: Broker) -> (CancellationToken, JoinHandle<()>) {
 }
 
 /// A device's side: it publishes, and reads what became of it.
-struct Member {
+pub(super) struct Member {
     client: AsyncClient,
     events: EventLoop,
     root: String,
@@ -102,7 +102,7 @@ struct Member {
 }
 
 impl Member {
-    async fn connect(broker: &Mosquitto, name: &str, key: KeyId) -> Self {
+    pub(super) async fn connect(broker: &Mosquitto, name: &str, key: KeyId) -> Self {
         let options = MqttOptions::new(name, "127.0.0.1", broker.port);
         let (client, events) = AsyncClient::new(options, 64);
         let root = format!("depin/{}", params().network());
@@ -125,12 +125,12 @@ impl Member {
         tokio::time::timeout(PATIENCE, wait).await.expect("nothing came")
     }
 
-    async fn publish(&mut self, payload: Vec<u8>) {
+    pub(super) async fn publish(&mut self, payload: Vec<u8>) {
         let topic = format!("{}/reports/{}", self.root, self.key);
         self.client.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
     }
 
-    async fn answers(&mut self) -> Answers {
+    pub(super) async fn answers(&mut self) -> Answers {
         self.wait(|packet| match packet {
             Packet::Publish(publish) => Some(serde_json::from_slice(&publish.payload).unwrap()),
             _ => None,
@@ -139,7 +139,7 @@ impl Member {
     }
 }
 
-fn key_of(envelope: &[u8]) -> KeyId {
+pub(super) fn key_of(envelope: &[u8]) -> KeyId {
     Envelope::parse(envelope).unwrap().key_id()
 }
 

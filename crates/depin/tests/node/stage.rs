@@ -195,12 +195,16 @@ pub(crate) async fn register_until(node: &Node, device: &Device, deadline: u64) 
 }
 
 async fn ask_to_register(node: &Node, device: &Device, deadline: u64) -> (StatusCode, Vec<u8>) {
+    post(node, paths::REGISTRATIONS, serde_json::to_vec(&registration(device, deadline)).unwrap()).await
+}
+
+/// What registers `device` for its owner.
+pub(crate) fn registration(device: &Device, deadline: u64) -> SignedBinding {
     let binding = depin_identity::Binding { deadline, ..device.binding(Action::Register, 0) };
     let owner_signature =
         OwnerSignature(device.owner.sign_hash_sync(&binding.signing_hash()).unwrap().as_bytes());
     let device_proof = Some(device.key.signature(&binding.device_proof_message()));
-    let signed = SignedBinding { binding, owner_signature, new_owner_signature: None, device_proof };
-    post(node, paths::REGISTRATIONS, serde_json::to_vec(&signed).unwrap()).await
+    SignedBinding { binding, owner_signature, new_owner_signature: None, device_proof }
 }
 
 /// Asks for a registration, whatever comes of it.
