@@ -198,10 +198,18 @@ test("the program finds what `depin audit` finds, in intact files and with a byt
     const expected = await native(path);
     assert.equal(expected.match, intact, name);
     for (const program of programs) {
-      const { output, errors, code } = await run(program, ["--size", String(file.length)], [file]);
-      assert.equal(code, intact ? 0 : 1, `${name}: ${errors}`);
-      const { match, epoch, digest, root, problem } = JSON.parse(output);
-      assert.deepEqual({ match, epoch, digest, root, problem: problem?.message ?? null }, expected, name);
+      for (const parts of [0, 1, 3]) {
+        const known = [];
+        for (let part = 0; part < parts; part++) {
+          const checked = await run(program, ["--part", `${part}/${parts}`, "--size", String(file.length)], [file]);
+          if (checked.code === 0) known.push(checked.output);
+        }
+        const length = known.reduce((sum, one) => sum + one.length, 0);
+        const { output, errors, code } = await run(program, ["--signatures", String(length), "--size", String(length + file.length)], [...known, file]);
+        assert.equal(code, intact ? 0 : 1, `${name}: ${errors}`);
+        const { match, epoch, digest, root, problem } = JSON.parse(new TextDecoder().decode(output));
+        assert.deepEqual({ match, epoch, digest, root, problem: problem?.message ?? null }, expected, `${name}, ${parts} parts`);
+      }
     }
   }
 });

@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 
 use minicbor::{Decode, Encode};
+use sha2::{Digest as _, Sha256};
 
+use crate::Digest;
 pub use crate::amount::{u128_cbor as u128, u128_string};
 pub use crate::deal::{address_cbor as address, hex_string};
 
@@ -72,11 +74,60 @@ pub fn from_slice<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8]) -> Result
     let value = T::decode(&mut decoder, &mut ())?;
     match bytes.len().saturating_sub(decoder.position()) {
         // Derived decoders skip items they do not know. What hashes the same must be the same, so nothing may be skipped.
-        0 if to_vec(&value) != bytes => {
+        0 if !is_encoding(&value, bytes) => {
             Err(CborError::NotDeterministic { at: 0, what: "a message with items it does not have" })
         }
         0 => Ok(value),
         count => Err(CborError::Trailing { at: decoder.position(), count }),
+    }
+}
+
+/// Whether `bytes` are the encoding of `value`, without writing it down a second time.
+fn is_encoding<T: Encode<()>>(value: &T, bytes: &[u8]) -> bool {
+    let mut encoder = minicbor::Encoder::new(Rest(bytes));
+    value.encode(&mut encoder, &mut ()).is_ok() && encoder.writer().0.is_empty()
+}
+
+/// What is still to come of the bytes that are expected.
+struct Rest<'a>(&'a [u8]);
+
+impl minicbor::encode::Write for Rest<'_> {
+    type Error = Differs;
+
+    fn write_all(&mut self, written: &[u8]) -> Result<(), Differs> {
+        self.0 = self.0.strip_prefix(written).ok_or(Differs)?;
+        Ok(())
+    }
+}
+
+/// Something else was written than is expected.
+#[derive(Debug)]
+struct Differs;
+
+impl core::fmt::Display for Differs {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("other bytes than expected")
+    }
+}
+
+impl core::error::Error for Differs {}
+
+/// SHA-256 of `prefix` and the deterministic encoding of `value`, which is written down nowhere.
+pub fn sha256<T: Encode<()>>(prefix: &[u8], value: &T) -> Digest {
+    let mut encoder = minicbor::Encoder::new(Hashed(Sha256::new_with_prefix(prefix)));
+    // Hashing cannot fail, and no encoder of ours raises an error of its own.
+    let _: Result<(), minicbor::encode::Error<Infallible>> = value.encode(&mut encoder, &mut ());
+    Digest(encoder.into_writer().0.finalize().into())
+}
+
+struct Hashed(Sha256);
+
+impl minicbor::encode::Write for Hashed {
+    type Error = Infallible;
+
+    fn write_all(&mut self, written: &[u8]) -> Result<(), Infallible> {
+        self.0.update(written);
+        Ok(())
     }
 }
 
@@ -203,6 +254,13 @@ mod tests {
 
     fn verdict_on(hexadecimal: &str) -> Result<(), CborError> {
         check(&hex::decode(hexadecimal).unwrap())
+    }
+
+    #[test]
+    fn hashing_an_encoding_is_hashing_what_is_written_down() {
+        let value = (7_u64, "text", [300_u32, 5], None::<bool>);
+        assert_eq!(sha256(b"prefix", &value), crate::sha256(&[b"prefix", &to_vec(&value)]));
+        assert_eq!(sha256(&[], &value), crate::sha256(&[&to_vec(&value)]));
     }
 
     #[test]

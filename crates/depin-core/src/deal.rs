@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, DeviceId, Digest, Epoch, NetworkId, Text, Units, cbor, sha256};
+use crate::{Amount, DeviceId, Digest, Epoch, NetworkId, Text, Units, cbor};
 
 /// The terms of a deal: a customer wants work from a device, at a price, for some epochs.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ pub struct SignedDeal {
 impl Deal {
     /// The id of the deal: SHA-256 of its canonical bytes.
     pub fn id(&self) -> Digest {
-        sha256(&[&cbor::to_vec(self)])
+        cbor::sha256(&[], self)
     }
 
     /// Whether the deal covers `epoch`.

@@ -156,7 +156,23 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// [`EnvelopeError`] when key, network, signature or payload is not as it should be.
     pub fn verify(self, key: &PublicKey, network: NetworkId) -> Result<VerifiedReport, EnvelopeError> {
-        self.0.verify(key, context(network))?;
+        self.check_signature(key, network)?;
+        self.checked_before()
+    }
+
+    /// Checks the signature alone.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Sign1`].
+    pub fn check_signature(&self, key: &PublicKey, network: NetworkId) -> Result<(), EnvelopeError> {
+        Ok(self.0.verify(key, context(network))?)
+    }
+
+    /// The report, when [`Envelope::check_signature`] was content before, in this process or in another that is trusted like it.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`].
+    pub fn checked_before(self) -> Result<VerifiedReport, EnvelopeError> {
         let report = cbor::from_slice(self.0.payload)?;
         Ok(VerifiedReport { report, key_id: self.0.key_id, digest: sha256(&[self.0.bytes]) })
     }

@@ -19,7 +19,8 @@ use crate::{ReportError, Signature};
 pub struct PublicKey {
     typed: TypedKey,
     id: KeyId,
-    point: VerifyingKey,
+    /// None for a key that was checked before and has verified nothing yet.
+    point: Option<VerifyingKey>,
 }
 
 /// Why a typed key is not fit to identify a device.
@@ -131,7 +132,18 @@ impl PublicKey {
         if all_but_one != -on_curve {
             return Err(PublicKeyError::MixedOrder);
         }
-        Ok(Self { typed: key, id: key.id(), point })
+        Ok(Self { typed: key, id: key.id(), point: Some(point) })
+    }
+
+    /// A key that [`PublicKey::new`] found fit before, in this process or in another that is trusted like it: nothing is checked a second time.
+    ///
+    /// # Errors
+    /// [`PublicKeyError::Unsupported`].
+    pub fn checked_before(key: TypedKey) -> Result<Self, PublicKeyError> {
+        match key.key_type() {
+            KeyType::Ed25519 => Ok(Self { typed: key, id: key.id(), point: None }),
+            found => Err(PublicKeyError::Unsupported { found }),
+        }
     }
 
     /// The key with its type.
@@ -149,9 +161,16 @@ impl PublicKey {
     /// # Errors
     /// [`WrongSignature`].
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), WrongSignature> {
-        self.point
-            .verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0))
-            .map_err(|_| WrongSignature { key: self.id })
+        let wrong = WrongSignature { key: self.id };
+        let point = match self.point {
+            Some(point) => point,
+            None => {
+                let bytes = <&[u8; 32]>::try_from(self.typed.key()).map_err(|_| wrong)?;
+                VerifyingKey::from_bytes(bytes).map_err(|_| wrong)?
+            }
+        };
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        point.verify_strict(message, &signature).map_err(|_| wrong)
     }
 }
 
@@ -190,7 +209,7 @@ impl SoftwareKey {
         let point = signing.verifying_key();
         let typed = TypedKey::ed25519(point.as_bytes());
         // A multiple of the base point by a clamped scalar is canonical and of prime order.
-        Self { signing, public: PublicKey { typed, id: typed.id(), point } }
+        Self { signing, public: PublicKey { typed, id: typed.id(), point: Some(point) } }
     }
 
     /// The secret, to be saved in a key file and nowhere else.

@@ -35,6 +35,10 @@ fn known_answers_of_rfc_8032() {
         let message = hex::decode(message).unwrap();
         assert_eq!(hex::encode(key.signature(&message).0), signature);
         key.public().verify(&message, &key.signature(&message)).unwrap();
+        let known = PublicKey::checked_before(key.public().typed()).unwrap();
+        assert_eq!((&known, known.id()), (key.public(), key.public().id()));
+        known.verify(&message, &key.signature(&message)).unwrap();
+        assert!(known.verify(&[&message[..], &[0]].concat(), &key.signature(&message)).is_err());
         assert_eq!(hex::encode(*key.to_seed()), seed);
     }
 }

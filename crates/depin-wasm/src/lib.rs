@@ -3,8 +3,8 @@
 mod chain;
 
 use depin::{
-    Bundle, Catalogue, NetworkParams,
-    audit::{AuditError, audit, audit_excerpt, audit_succession},
+    Bundle, Catalogue, NetworkParams, Signatures,
+    audit::{AuditError, audit_excerpt, audit_knowing, audit_succession},
     bundle::{DeviceSection, EpochResult, Header, VerdictCounts},
     core::{Address, DeviceId, Digest, Epoch, NetworkId},
     excerpt::{CheckedExcerpt, Excerpt, is_excerpt},
@@ -112,7 +112,13 @@ impl Problem {
 
 /// Recomputes a bundle, or one device's excerpt of it: every signature, every verdict, the allocation, the claim root. `device` is shown in full. `previous`
 /// is the bundle before: with it the state that the epoch starts from is checked as well, which one bundle alone cannot show.
-pub fn recompute(bytes: &[u8], device: Option<DeviceId>, previous: Option<&[u8]>) -> Answer {
+/// What is in `signatures` was found right by this same program over the same bytes, and is not checked again.
+pub fn recompute(
+    bytes: &[u8],
+    device: Option<DeviceId>,
+    previous: Option<&[u8]>,
+    signatures: Signatures,
+) -> Answer {
     let mut answer = Answer { bytes: bytes.len(), ..Answer::default() };
     let problem = if is_excerpt(bytes) {
         answer.kind = Kind::Excerpt;
@@ -121,9 +127,9 @@ pub fn recompute(bytes: &[u8], device: Option<DeviceId>, previous: Option<&[u8]>
             Err(error) => Some(Problem::of(error)),
         }
     } else {
-        match Bundle::from_bytes(bytes) {
-            Ok(bundle) => {
-                let problem = all(&bundle, device, &mut answer);
+        match Bundle::open(bytes) {
+            Ok((bundle, digest)) => {
+                let problem = all(&bundle, digest, device, signatures, &mut answer);
                 problem.or_else(|| succession(&bundle, previous?))
             }
             Err(error) => Some(Problem::of(error)),
@@ -134,9 +140,14 @@ pub fn recompute(bytes: &[u8], device: Option<DeviceId>, previous: Option<&[u8]>
     answer
 }
 
-fn all(bundle: &Bundle, device: Option<DeviceId>, answer: &mut Answer) -> Option<Problem> {
+fn all(
+    bundle: &Bundle,
+    digest: Digest,
+    device: Option<DeviceId>,
+    signatures: Signatures,
+    answer: &mut Answer,
+) -> Option<Problem> {
     answer.head(&bundle.header);
-    let digest = bundle.digest();
     answer.digest = Some(digest);
     answer.root = Some(bundle.result.root);
     answer.result = Some(bundle.result.clone());
@@ -149,7 +160,7 @@ fn all(bundle: &Bundle, device: Option<DeviceId>, answer: &mut Answer) -> Option
             return Some(Problem::of(format!("{device} is not in this bundle")));
         }
     }
-    match audit(bundle, &Catalogue::standard()) {
+    match audit_knowing(bundle, digest, signatures, &Catalogue::standard()) {
         Ok(audit) => {
             answer.withheld = Some(audit.withheld);
             answer.root = Some(audit.root);

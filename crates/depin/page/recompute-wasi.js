@@ -19,7 +19,7 @@ class Ended extends Error {
  * @param {WebAssembly.Module} module
  * @param {string[]} args The arguments, without the program's name.
  * @param {Uint8Array[]} input Standard input, in parts. Parts are let go once they were read.
- * @returns {Promise<{ code: number, output: string, errors: string, memory: number }>} `memory` is the most it held, in bytes.
+ * @returns {Promise<{ code: number, output: Uint8Array<ArrayBuffer>, errors: string, memory: number }>} `memory` is the most it held, in bytes.
  */
 export async function run(module, args, input) {
   const parts = [...input];
@@ -108,11 +108,16 @@ export async function run(module, args, input) {
     code = error.code;
   }
   const [output = [], errors = []] = written;
-  return { code, output: text(output), errors: text(errors), memory: own.buffer.byteLength };
+  return { code, output: joined(output), errors: new TextDecoder().decode(joined(errors)), memory: own.buffer.byteLength };
 }
 
 /** @param {Uint8Array[]} parts */
-function text(parts) {
-  const decoder = new TextDecoder();
-  return parts.map((part) => decoder.decode(part, { stream: true })).join("") + decoder.decode();
+function joined(parts) {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }

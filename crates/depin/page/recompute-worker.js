@@ -1,23 +1,42 @@
 // Runs the auditor away from the page, which stays usable; stopping it is ending this worker.
 import { run } from "./recompute-wasi.js";
 
-/** @typedef {{bundle: ArrayBuffer, before: ArrayBuffer | null, device: string | null, program: WebAssembly.Module}} Job */
+/**
+ * One of several parts of a bundle's signatures to check, or a bundle to audit, with what the parts found.
+ *
+ * @typedef {{bundle: ArrayBuffer, part: string, program: WebAssembly.Module}} Part
+ * @typedef {{bundle: ArrayBuffer, before: ArrayBuffer | null, device: string | null, signatures: ArrayBuffer[], program: WebAssembly.Module}} Whole
+ */
 
-self.addEventListener("message", async (/** @type {MessageEvent<Job>} */ event) => {
-  const { bundle, before, device, program } = event.data;
+self.addEventListener("message", async (/** @type {MessageEvent<Part | Whole>} */ event) => {
   try {
-    const parts = [...(before ? [new Uint8Array(before)] : []), new Uint8Array(bundle)];
-    const size = parts.reduce((sum, part) => sum + part.length, 0);
-    const args = ["--size", String(size)];
+    const job = event.data;
+    if ("part" in job) {
+      const { output, memory } = await program(job.program, ["--part", job.part], [job.bundle]);
+      postMessage({ signatures: output.buffer, memory }, { transfer: [output.buffer] });
+      return;
+    }
+    const { bundle, before, device, signatures } = job;
+    const args = ["--signatures", String(signatures.reduce((sum, part) => sum + part.byteLength, 0))];
     if (before) args.push("--previous", String(before.byteLength));
     if (device) args.push("--device", device);
-    const started = performance.now();
-    const { code, output, errors, memory } = await run(program, args, parts);
-    if (code > 1) throw new Error(errors.trim() || `the program ended with ${code}`);
-    postMessage({ answer: JSON.parse(output), ms: performance.now() - started, memory });
+    const { output, memory } = await program(job.program, args, [...signatures, ...(before ? [before] : []), bundle]);
+    postMessage({ answer: JSON.parse(new TextDecoder().decode(output)), memory });
   } catch (error) {
     const trap = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
     const text = error instanceof Error ? error.message : String(error);
     postMessage({ failed: trap ? `${text}: most likely this bundle needs more memory than a browser gives; use \`depin audit\`` : text });
   }
 });
+
+/**
+ * @param {WebAssembly.Module} module
+ * @param {string[]} args
+ * @param {ArrayBuffer[]} input
+ */
+async function program(module, args, input) {
+  const size = input.reduce((sum, part) => sum + part.byteLength, 0);
+  const ended = await run(module, [...args, "--size", String(size)], input.map((part) => new Uint8Array(part)));
+  if (ended.code > 1) throw new Error(ended.errors.trim() || `the program ended with ${ended.code}`);
+  return ended;
+}

@@ -4,6 +4,10 @@ import { report } from "./recompute-report.js";
 
 /** Largest file that is read here: recomputing takes some nine times its size, and a browser gives a program 4 GiB. */
 const MOST_BYTES = 400 << 20;
+/** Smaller files are audited sooner than their signatures are handed out. */
+const SHARED_BYTES = 4 << 20;
+/** Most workers that check signatures: each holds the file twice. */
+const MOST_WORKERS = 4;
 /** What runs here. */
 const FILES = [
   "recompute.html", "recompute.css", "recompute.js", "recompute-chain.js", "recompute-report.js", "recompute-wasi.js", "recompute-worker.js", "format.js",
@@ -97,7 +101,7 @@ function say(text, share = null) {
 }
 
 /**
- * Has a worker audit a file. The buffers are handed over, not copied.
+ * Has workers audit a file: its signatures on all cores, then the rest.
  * @param {{bundle: ArrayBuffer, before: ArrayBuffer | null, device: string | null, epoch: number | null}} job
  * @param {AbortSignal} signal
  * @returns {Promise<{answer: Answer, ms: number, memory: number}>}
@@ -108,13 +112,47 @@ async function audit(job, signal) {
     program = undefined;
     throw error;
   });
+  const started = performance.now();
+  const parts = await signatures(job.bundle, module, signal);
+  const given = parts.map((part) => part.signatures);
+  const handed = [job.bundle, ...given, ...(job.before ? [job.before] : [])];
+  const { answer, memory } = await inWorker({ ...job, signatures: given, program: module }, handed, signal);
+  const together = parts.reduce((sum, part) => sum + part.memory, 0);
+  return { answer, ms: performance.now() - started, memory: Math.max(memory, together) };
+}
+
+/**
+ * Has the signatures of a large file checked by as many workers as there are cores. A file that is no bundle has none; what is wrong with it is for the audit to say.
+ * @param {ArrayBuffer} bundle
+ * @param {WebAssembly.Module} module
+ * @param {AbortSignal} signal
+ * @returns {Promise<{signatures: ArrayBuffer, memory: number}[]>}
+ */
+async function signatures(bundle, module, signal) {
+  const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_WORKERS);
+  if (bundle.byteLength < SHARED_BYTES || cores < 2) return [];
+  const parts = Array.from({ length: cores }, (_, n) => inWorker({ bundle, part: `${n}/${cores}`, program: module }, [], signal));
+  return Promise.all(parts).catch((error) => {
+    if (signal.aborted) throw error;
+    return [];
+  });
+}
+
+/**
+ * Gives a worker something to do and waits for what it says.
+ * @param {object} job
+ * @param {Transferable[]} handed What is handed over, not copied.
+ * @param {AbortSignal} signal
+ * @returns {Promise<any>}
+ */
+async function inWorker(job, handed, signal) {
   const runner = new Worker(policy ? policy.createScriptURL(worker) : worker, { type: "module" });
   try {
     return await new Promise((resolve, reject) => {
       signal.addEventListener("abort", () => reject(new Error("stopped")));
       runner.addEventListener("error", (event) => reject(new Error(event.message || "the worker could not be started")));
       runner.addEventListener("message", ({ data }) => (data.failed ? reject(new Error(data.failed)) : resolve(data)));
-      runner.postMessage({ ...job, program: module }, [job.bundle, ...(job.before ? [job.before] : [])]);
+      runner.postMessage(job, handed);
     });
   } finally {
     runner.terminate();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use depin_core::{Amount, Digest, Epoch, Outcome, Timestamp, sha256};
+use depin_core::{Amount, Digest, Epoch, Outcome, Timestamp, TypedKey, sha256};
 use depin_identity::{
     DeviceRecord, Domain, PublicKey, PublicKeyError, Receipt, ReceiptError, Registry, Signature,
 };
@@ -12,13 +12,15 @@ use serde_json::Value;
 
 use crate::{
     bundle::Bundle,
-    close::{CloseError, Closed, EpochInput, Slot, close},
+    close::{Before, CloseError, Closed, EpochInput, Slot, close_knowing},
+    each::each,
     entry::Entry,
     excerpt::CheckedExcerpt,
     judge::judge_section,
     log::{Checkpoint, CheckpointError, Frontier, Head},
     network::{Catalogue, Network, NetworkError},
     params::NetworkParams,
+    signatures::{Known, Signatures},
     state::State,
 };
 
@@ -79,29 +81,55 @@ pub enum AuditError {
 /// # Errors
 /// [`AuditError`], naming the first thing that differs.
 pub fn audit(bundle: &Bundle, catalogue: &Catalogue) -> Result<Audit, AuditError> {
+    audit_knowing(bundle, bundle.digest(), Signatures::default(), catalogue)
+}
+
+/// As [`audit`], of a bundle with `digest` (see [`Bundle::open`]), without checking the `signatures` again that were found right before.
+///
+/// # Errors
+/// [`AuditError`], naming the first thing that differs.
+pub fn audit_knowing(
+    bundle: &Bundle,
+    digest: Digest,
+    signatures: Signatures,
+    catalogue: &Catalogue,
+) -> Result<Audit, AuditError> {
     let network = Network::new(bundle.header.params.clone(), catalogue)?;
-    let closed = recompute(bundle, &network)?;
+    let closed = recompute_knowing(bundle, &network, signatures)?;
     let withheld = u64::try_from(bundle.ledger.withheld.len()).unwrap_or(u64::MAX);
     let root = closed.bundle.result.root;
-    Ok(Audit { epoch: bundle.header.epoch, digest: bundle.digest(), root, withheld })
+    Ok(Audit { epoch: bundle.header.epoch, digest, root, withheld })
 }
 
 /// Closes the epoch of `bundle` again, under its own parameters as `network` has them: the state after it, if nothing differs.
 ///
 /// # Errors
 /// [`AuditError`], naming the first thing that differs.
+#[cfg(feature = "node")]
 pub(crate) fn recompute(bundle: &Bundle, network: &Network) -> Result<Closed, AuditError> {
+    recompute_knowing(bundle, network, Signatures::default())
+}
+
+fn recompute_knowing(
+    bundle: &Bundle,
+    network: &Network,
+    signatures: Signatures,
+) -> Result<Closed, AuditError> {
     let header = &bundle.header;
     differs("header.params", &header.params, network.params())?;
     check_checkpoint(&header.params, &header.checkpoint, header.journal_after)?;
     check_beginning(bundle)?;
     let entries = slots(bundle)?;
-    let head = entries.iter().fold(header.journal_before.clone(), push).head();
+    let leaves = each(&entries, Slot::leaf);
+    let head = leaves.iter().fold(header.journal_before.clone(), push).head();
     differs("header.journal_after", &header.journal_after, &head)?;
-    let state = state_before(bundle)?;
-    differs("header.state_before", &header.state_before, &state.digest())?;
+    let known = known(bundle, signatures);
+    let state = state_before(bundle, &known)?;
+    let digest = state.digest();
+    differs("header.state_before", &header.state_before, &digest)?;
     let (previous, checkpoint) = (header.previous, header.checkpoint.clone());
-    let closed = close(network, EpochInput { epoch: header.epoch, previous, state, entries, checkpoint })?;
+    let input = EpochInput { epoch: header.epoch, previous, state, entries, checkpoint };
+    let closed = close_knowing(network, input, Before { leaves, state: digest, known })?;
     if bundle.ledger.withheld.is_empty() {
         differs("", bundle, &closed.bundle)?;
     }
@@ -148,11 +176,16 @@ pub fn check_checkpoint(params: &NetworkParams, checkpoint: &str, head: Head) ->
     differs("header.checkpoint", &opened.head, &head)
 }
 
-fn push(mut frontier: Frontier, slot: &Slot) -> Frontier {
-    frontier.push(match slot {
-        Slot::Entry(entry) => entry.leaf(),
-        Slot::Withheld(leaf) => *leaf,
-    });
+/// What was checked before or, where there are threads, is checked now on all of them.
+fn known(bundle: &Bundle, signatures: Signatures) -> Known {
+    if cfg!(feature = "parallel") && signatures == Signatures::default() {
+        return Signatures::of(bundle).into();
+    }
+    signatures.into()
+}
+
+fn push(mut frontier: Frontier, leaf: &Digest) -> Frontier {
+    frontier.push(*leaf);
     frontier
 }
 
@@ -178,7 +211,7 @@ fn slots(bundle: &Bundle) -> Result<Vec<Slot>, AuditError> {
 }
 
 /// The state the bundle says it started from.
-fn state_before(bundle: &Bundle) -> Result<State, AuditError> {
+fn state_before(bundle: &Bundle, known: &Known) -> Result<State, AuditError> {
     let refused = |error: &dyn std::fmt::Display| AuditError::State(error.to_string());
     let params = &bundle.header.params;
     let domain = Domain { chain_id: params.chain_id, contract: params.registry };
@@ -190,7 +223,9 @@ fn state_before(bundle: &Bundle) -> Result<State, AuditError> {
     }
     let mut state = State::new(domain);
     state.frontier = bundle.header.journal_before.clone();
-    state.registry = Registry::from_records(domain, records).map_err(|error| refused(&error))?;
+    let is_fit = |key: &TypedKey| known.is_fit(key);
+    state.registry =
+        Registry::from_records_knowing(domain, records, is_fit).map_err(|error| refused(&error))?;
     state.credits = Credits::try_from(credits).map_err(|error| refused(&error))?;
     state.caps = bundle.ledger.caps_before.iter().copied().collect();
     state.chain = bundle.ledger.chain_before;
@@ -382,7 +417,7 @@ fn roots(bundle: &Bundle) -> BTreeMap<u64, Digest> {
     let mut frontier = bundle.header.journal_before.clone();
     let mut roots = BTreeMap::from([(frontier.size(), frontier.head().root)]);
     for slot in slots(bundle).unwrap_or_default() {
-        frontier = push(frontier, &slot);
+        frontier = push(frontier, &slot.leaf());
         roots.insert(frontier.size(), frontier.head().root);
     }
     roots

@@ -10,8 +10,9 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    each::each,
     entry::Indexed,
-    log::{Frontier, Head, Tree, leaf_hash},
+    log::{Frontier, Head, Tree, leaf_hash, leaf_of},
     params::NetworkParams,
     state::{DeviceState, Place, Totals},
 };
@@ -242,15 +243,15 @@ pub enum BundleError {
 /// The file: format, digest, hashes of the sections, sections.
 #[derive(Encode, Decode)]
 #[cbor(array)]
-struct File {
-    #[n(0)]
-    format: String,
+struct File<'b> {
+    #[b(0)]
+    format: &'b str,
     #[n(1)]
     digest: Digest,
     #[n(2)]
     hashes: Vec<Digest>,
-    #[n(3)]
-    sections: Vec<minicbor::bytes::ByteVec>,
+    #[b(3)]
+    sections: Vec<&'b minicbor::bytes::ByteSlice>,
 }
 
 /// Sections before the first device: header, ledger, customers.
@@ -259,16 +260,19 @@ pub(crate) const BEFORE_DEVICES: usize = 3;
 impl Bundle {
     /// The digest: what is posted beside the root.
     pub fn digest(&self) -> Digest {
-        digest_of(&tree_of(&self.section_bytes()))
+        let device = |section: &DeviceSection| leaf_of(section);
+        let before = [leaf_of(&self.header), leaf_of(&self.ledger), leaf_of(&self.customers)];
+        let devices = each(&self.devices, device);
+        digest_of(&tree_from(before.into_iter().chain(devices).chain([leaf_of(&self.result)])))
     }
 
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let sections = self.section_bytes();
-        let hashes = sections.iter().map(|section| leaf_hash(section)).collect();
-        let digest = digest_of(&tree_of(&sections));
-        let sections = sections.into_iter().map(Into::into).collect();
-        cbor::to_vec(&File { format: FORMAT.to_owned(), digest, hashes, sections })
+        let hashes = each(&sections, |section| leaf_hash(section));
+        let digest = digest_of(&tree_from(hashes.iter().copied()));
+        let sections = sections.iter().map(|section| section.as_slice().into()).collect();
+        cbor::to_vec(&File { format: FORMAT, digest, hashes, sections })
     }
 
     /// Reads a file. Every section is checked against its hash, and the hashes against the digest, before anything is believed.
@@ -276,44 +280,25 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`], naming the section that was changed.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BundleError> {
-        if bytes.len() > MAX_BYTES {
-            return Err(BundleError::TooLarge { found: bytes.len() });
-        }
-        let file: File = cbor::from_slice(bytes).map_err(|error| BundleError::Format(error.to_string()))?;
-        if file.format != FORMAT {
-            return Err(BundleError::Format(format!("it starts with {:?}", file.format)));
-        }
+        Ok(Self::open(bytes)?.0)
+    }
+
+    /// Reads a file as [`Bundle::from_bytes`] does, and gives its digest, which is checked on the way.
+    ///
+    /// # Errors
+    /// [`BundleError`], naming the section that was changed.
+    pub fn open(bytes: &[u8]) -> Result<(Self, Digest), BundleError> {
+        let file = File::read(bytes)?;
+        let digest = file.check()?;
         let count = file.sections.len();
-        if count != file.hashes.len() || count <= BEFORE_DEVICES {
-            return Err(BundleError::Format(format!("{count} sections and {} hashes", file.hashes.len())));
-        }
-        for (at, (section, expected)) in file.sections.iter().zip(&file.hashes).enumerate() {
-            let found = leaf_hash(section);
-            if found != *expected {
-                return Err(BundleError::Section {
-                    section: section_name(at, count),
-                    found,
-                    expected: *expected,
-                });
-            }
-        }
-        let mut tree = Tree::default();
-        file.hashes.iter().for_each(|hash| tree.push(*hash));
-        let found = digest_of(&tree);
-        if found != file.digest {
-            return Err(BundleError::Section { section: "digest".into(), found, expected: file.digest });
-        }
         let mut sections = file.sections.iter().enumerate();
-        let mut next = || sections.next().map(|(at, section)| (section_name(at, count), section.as_slice()));
-        let header = read(next())?;
-        let ledger = read(next())?;
-        let customers = read(next())?;
-        let mut devices = Vec::with_capacity(count.saturating_sub(BEFORE_DEVICES));
-        for _ in BEFORE_DEVICES.saturating_add(1)..count {
-            devices.push(read(next())?);
-        }
+        let mut next = || sections.next().map(|(at, section)| (section_name(at, count), &***section));
+        let (header, ledger, customers) = (read(next())?, read(next())?, read(next())?);
+        let of_devices: Vec<_> = (BEFORE_DEVICES.saturating_add(1)..count).map(|_| next()).collect();
+        let devices =
+            each(&of_devices, |section| read(section.clone())).into_iter().collect::<Result<_, _>>()?;
         let result = read(next())?;
-        Ok(Self { header, ledger, customers, devices, result })
+        Ok((Self { header, ledger, customers, devices, result }, digest))
     }
 
     /// How many verdicts came out which way.
@@ -345,10 +330,60 @@ impl Bundle {
     pub(crate) fn section_bytes(&self) -> Vec<Vec<u8>> {
         let mut sections =
             vec![cbor::to_vec(&self.header), cbor::to_vec(&self.ledger), cbor::to_vec(&self.customers)];
-        sections.extend(self.devices.iter().map(cbor::to_vec));
+        sections.extend(each(&self.devices, cbor::to_vec));
         sections.push(cbor::to_vec(&self.result));
         sections
     }
+}
+
+impl<'b> File<'b> {
+    /// The parts of a file. Nothing is checked but that these are its parts.
+    fn read(bytes: &'b [u8]) -> Result<Self, BundleError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(BundleError::TooLarge { found: bytes.len() });
+        }
+        let file: Self = cbor::from_slice(bytes).map_err(|error| BundleError::Format(error.to_string()))?;
+        if file.format != FORMAT {
+            return Err(BundleError::Format(format!("it starts with {:?}", file.format)));
+        }
+        let count = file.sections.len();
+        if count != file.hashes.len() || count <= BEFORE_DEVICES {
+            return Err(BundleError::Format(format!("{count} sections and {} hashes", file.hashes.len())));
+        }
+        Ok(file)
+    }
+
+    /// Checks every section against its hash and the hashes against the digest, which it gives.
+    fn check(&self) -> Result<Digest, BundleError> {
+        let count = self.sections.len();
+        let found = each(&self.sections, |section| leaf_hash(section));
+        for (at, (found, expected)) in found.into_iter().zip(&self.hashes).enumerate() {
+            if found != *expected {
+                let section = section_name(at, count);
+                return Err(BundleError::Section { section, found, expected: *expected });
+            }
+        }
+        let found = digest_of(&tree_from(self.hashes.iter().copied()));
+        if found != self.digest {
+            return Err(BundleError::Section { section: "digest".into(), found, expected: self.digest });
+        }
+        Ok(found)
+    }
+}
+
+/// The header of a file and one of `parts` parts of its devices: every `parts`th from number `part` on. Nothing is checked but the form of what is read;
+/// what cannot be read is left out.
+pub(crate) fn open_part(
+    bytes: &[u8],
+    part: usize,
+    parts: usize,
+) -> Result<(Header, Vec<DeviceSection>), BundleError> {
+    let file = File::read(bytes)?;
+    let header = read(file.sections.first().map(|section| ("header".into(), &***section)))?;
+    let (_, devices) = file.sections.split_at_checked(BEFORE_DEVICES).unwrap_or_default();
+    let devices = devices.split_last().map_or(&[][..], |(_, devices)| devices);
+    let mine = devices.iter().skip(part).step_by(parts.max(1));
+    Ok((header, mine.filter_map(|section| cbor::from_slice(section).ok()).collect()))
 }
 
 fn section_name(at: usize, count: usize) -> String {
@@ -369,8 +404,12 @@ pub(crate) fn read<'b, T: Decode<'b, ()> + Encode<()>>(
 }
 
 pub(crate) fn tree_of(sections: &[Vec<u8>]) -> Tree {
+    tree_from(sections.iter().map(|section| leaf_hash(section)))
+}
+
+fn tree_from(leaves: impl IntoIterator<Item = Digest>) -> Tree {
     let mut tree = Tree::default();
-    sections.iter().for_each(|section| tree.push(leaf_hash(section)));
+    leaves.into_iter().for_each(|leaf| tree.push(leaf));
     tree
 }
 

@@ -1,6 +1,6 @@
 //! The checks on a report that need no memory of other reports: at the door they are advisory, in the fold they decide.
 
-use depin_core::{DeviceId, Digest, KeyId, NetworkId, Side, Timestamp, sha256};
+use depin_core::{DeviceId, Digest, KeyId, NetworkId, Side, Timestamp, TypedKey, sha256};
 use depin_identity::{
     Envelope, EnvelopeError, PublicKey, Registry, Report, Sign1Error, VerifiedReport, clock_skew,
 };
@@ -58,7 +58,25 @@ pub fn check_report(
     envelope: &[u8],
     received: Timestamp,
 ) -> Result<CheckedReport, Refusal> {
-    let signed = check_signature(signer(registry, envelope), params.network(), envelope)?;
+    check_report_knowing(registry, params, envelope, received, None)
+}
+
+/// As [`check_report`], of an envelope whose signature was found before to be by `signed_by`.
+pub(crate) fn check_report_knowing(
+    registry: &Registry,
+    params: &NetworkParams,
+    envelope: &[u8],
+    received: Timestamp,
+    signed_by: Option<TypedKey>,
+) -> Result<CheckedReport, Refusal> {
+    let signer = signer(registry, envelope);
+    let signed = match signer {
+        Some(signer) if signed_by == Some(signer.key.typed()) => {
+            let envelope = Envelope::parse(envelope).map_err(|error| malformed(&error))?;
+            open_signed(&signer, envelope)?
+        }
+        signer => check_signature(signer, params.network(), envelope)?,
+    };
     check_standing(registry, params, signed, received)
 }
 
@@ -80,8 +98,14 @@ pub(crate) fn check_signature(
     let parsed = Envelope::parse(envelope).map_err(|error| malformed(&error))?;
     let key = parsed.key_id();
     let Some(signer) = signer else { return Err(unknown(key)) };
-    let statement = sha256(&[parsed.payload()]);
-    let verified = parsed.verify(&signer.key, network).map_err(|error| malformed(&error))?;
+    parsed.check_signature(&signer.key, network).map_err(|error| malformed(&error))?;
+    open_signed(&signer, parsed)
+}
+
+/// Reads an envelope that `signer` signed.
+fn open_signed(signer: &Signer, envelope: Envelope<'_>) -> Result<SignedReport, Refusal> {
+    let (key, statement) = (envelope.key_id(), sha256(&[envelope.payload()]));
+    let verified = envelope.checked_before().map_err(|error| malformed(&error))?;
     Ok(SignedReport { device: signer.device, key, epoch: signer.epoch, statement, verified })
 }
 

@@ -8,10 +8,12 @@ use depin_rewards::{Charge, ClaimTree, Earned, EpochDemand, Line, apportion};
 
 use crate::{
     bundle::{Bundle, CustomerSection, DeviceSection, EpochResult, Header, Ledger},
+    each::each,
     entry::{Entry, Indexed},
     fold::{Counted, Fold},
     judge::{Judged, judge, period},
     network::Network,
+    signatures::Known,
     state::{State, Totals},
 };
 
@@ -83,10 +85,43 @@ pub enum CloseError {
 /// [`CloseError`], when the input is not a journal that this epoch can be closed from. Whatever a device or customer did is no error here but
 /// a finding in the bundle.
 pub fn close(network: &Network, input: EpochInput) -> Result<Closed, CloseError> {
+    let leaves = each(&input.entries, Slot::leaf);
+    let state = input.state.digest();
+    close_knowing(network, input, Before { leaves, state, known: Known::default() })
+}
+
+/// What is known of an epoch's input before it is closed.
+#[derive(Debug)]
+pub(crate) struct Before {
+    /// The leaf hashes of its entries.
+    pub(crate) leaves: Vec<Digest>,
+    /// The digest of its state.
+    pub(crate) state: Digest,
+    /// Signatures that were checked.
+    pub(crate) known: Known,
+}
+
+/// As [`close`], without finding out again what is known.
+pub(crate) fn close_knowing(
+    network: &Network,
+    input: EpochInput,
+    Before { leaves, state, known }: Before,
+) -> Result<Closed, CloseError> {
     let EpochInput { epoch, previous, state: before, entries, checkpoint } = input;
-    let fold = Fold::run(network, epoch, &before, entries)?;
+    let fold = Fold::run(network, epoch, &before, entries.into_iter().zip(leaves), known)?;
     let decided = fold.decide(network, epoch)?;
-    Ok(fold.into_closed(network, Succession { epoch, previous, before: &before, checkpoint }, decided))
+    let after = Succession { epoch, previous, before: &before, checkpoint };
+    Ok(fold.into_closed_knowing(network, after, state, decided))
+}
+
+impl Slot {
+    /// The leaf of the log.
+    pub(crate) fn leaf(&self) -> Digest {
+        match self {
+            Self::Entry(entry) => entry.leaf(),
+            Self::Withheld(leaf) => *leaf,
+        }
+    }
 }
 
 /// What is decided of an epoch, before anything is given away for it.
@@ -153,14 +188,27 @@ impl Fold {
     }
 
     /// The bundle of what was decided.
+    #[cfg(feature = "node")]
     pub(crate) fn into_closed(self, network: &Network, after: Succession<'_>, decided: Decided) -> Closed {
+        let digest = after.before.digest();
+        self.into_closed_knowing(network, after, digest, decided)
+    }
+
+    /// The bundle of what was decided; the state before has `state_before` as its digest.
+    fn into_closed_knowing(
+        self,
+        network: &Network,
+        after: Succession<'_>,
+        state_before: Digest,
+        decided: Decided,
+    ) -> Closed {
         let Succession { epoch, previous, before, checkpoint } = after;
         let Decided { schedule, judged, lines, charges, result, claims, state } = decided;
         let header = Header {
             params: network.params().clone(),
             epoch,
             previous,
-            state_before: before.digest(),
+            state_before,
             state_after: state.digest(),
             journal_before: before.frontier.clone(),
             journal_after: state.frontier.head(),
@@ -231,8 +279,8 @@ impl Fold {
 fn lines(epoch: Epoch, network: &Network, state: &State, judged: &BTreeMap<DeviceId, Judged>) -> Vec<Line> {
     let mut lines = Vec::new();
     for (device, judged) in judged {
-        let carried = state.device(device);
-        let Some(record) = carried.record else { continue };
+        let carried = state.carried(device);
+        let Some(record) = state.registry.device(device) else { continue };
         let said = judged.contributions();
         for deal in carried.deals.iter().filter(|deal| deal.is_due(epoch)) {
             let id = deal.signed.deal.id();

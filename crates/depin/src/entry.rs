@@ -5,7 +5,7 @@ use depin_proof::Beacon;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::log::leaf_hash;
+use crate::log::leaf_of;
 
 /// One entry of the journal. Its canonical bytes are a leaf of the Merkle log.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -143,7 +143,7 @@ pub struct Indexed {
 impl Entry {
     /// The entry's leaf in the log.
     pub fn leaf(&self) -> Digest {
-        leaf_hash(&cbor::to_vec(self))
+        leaf_of(self)
     }
 
     /// When the node wrote it down, for entries that carry a time.

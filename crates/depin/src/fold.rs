@@ -12,10 +12,11 @@ use depin_rewards::AcceptedDeal;
 #[cfg(feature = "node")]
 use crate::log::Frontier;
 use crate::{
-    check::{CheckedReport, check_report},
+    check::{CheckedReport, check_report_knowing},
     close::{CloseError, Slot},
     entry::{Entry, Indexed},
     network::Network,
+    signatures::Known,
     state::{DealState, Place, State},
 };
 
@@ -63,6 +64,8 @@ pub(crate) struct Fold {
     pub(crate) notes: BTreeMap<DeviceId, Vec<Finding>>,
     pub(crate) ledger: Vec<Indexed>,
     pub(crate) withheld: Vec<(u64, Digest)>,
+    /// Signatures that were checked before.
+    known: Known,
 }
 
 impl Fold {
@@ -78,6 +81,7 @@ impl Fold {
             notes: BTreeMap::new(),
             ledger: Vec::new(),
             withheld: Vec::new(),
+            known: Known::default(),
             latest: Timestamp::default(),
             cut: None,
         }
@@ -87,11 +91,12 @@ impl Fold {
         network: &Network,
         epoch: Epoch,
         before: &State,
-        entries: Vec<Slot>,
+        entries: impl IntoIterator<Item = (Slot, Digest)>,
+        known: Known,
     ) -> Result<Self, CloseError> {
-        let mut fold = Self::new(before);
-        for slot in entries {
-            fold.push(network, epoch, slot)?;
+        let mut fold = Self { known, ..Self::new(before) };
+        for (slot, leaf) in entries {
+            fold.push_leaf(network, epoch, slot, leaf)?;
         }
         if fold.cut.is_none() { Err(CloseError::NotCut(epoch)) } else { Ok(fold) }
     }
@@ -100,14 +105,27 @@ impl Fold {
     ///
     /// # Errors
     /// [`CloseError::Entry`] when it cannot follow what came before.
+    #[cfg(feature = "node")]
     pub(crate) fn push(&mut self, network: &Network, epoch: Epoch, slot: Slot) -> Result<(), CloseError> {
+        let leaf = slot.leaf();
+        self.push_leaf(network, epoch, slot, leaf)
+    }
+
+    /// Takes the next position of the journal, whose leaf hash is known.
+    fn push_leaf(
+        &mut self,
+        network: &Network,
+        epoch: Epoch,
+        slot: Slot,
+        leaf: Digest,
+    ) -> Result<(), CloseError> {
         let index = self.state.frontier.size();
         let refused = |reason: String| CloseError::Entry { index, reason };
         if self.cut.is_some() {
             return Err(refused("it follows the cut".into()));
         }
         let entry = match slot {
-            Slot::Withheld(leaf) => {
+            Slot::Withheld(_) => {
                 self.state.frontier.push(leaf);
                 self.withheld.push((index, leaf));
                 return Ok(());
@@ -117,7 +135,6 @@ impl Fold {
         if let Some(time) = entry.time() {
             self.advance(time).map_err(refused)?;
         }
-        let leaf = entry.leaf();
         self.apply(network, epoch, Indexed { index, entry }).map_err(refused)?;
         self.state.frontier.push(leaf);
         Ok(())
@@ -182,8 +199,10 @@ impl Fold {
         let index = indexed.index;
         match &indexed.entry {
             Entry::Report { received, envelope } => {
-                let (received, envelope) = (*received, envelope.clone());
-                self.report(network, indexed, received, &envelope);
+                let (registry, signed_by) = (&self.state.registry, self.known.signer(index));
+                let checked =
+                    check_report_knowing(registry, network.params(), envelope, *received, signed_by);
+                self.report(*received, checked, indexed);
                 return Ok(());
             }
             Entry::Refused { refusal, .. } => {
@@ -363,8 +382,13 @@ impl Fold {
     }
 
     /// Counts a report, or notes why it does not count. The checks at the door are made again: what they let through proves nothing.
-    fn report(&mut self, network: &Network, indexed: Indexed, received: Timestamp, envelope: &[u8]) {
-        let checked = match check_report(&self.state.registry, network.params(), envelope, received) {
+    fn report(
+        &mut self,
+        received: Timestamp,
+        checked: Result<CheckedReport, crate::entry::Refusal>,
+        indexed: Indexed,
+    ) {
+        let checked = match checked {
             Ok(checked) => checked,
             Err(refusal) => {
                 match refusal.device {

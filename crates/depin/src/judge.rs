@@ -9,6 +9,7 @@ use depin_rewards::Period;
 
 use crate::{
     bundle::{DeviceSection, Header},
+    each::each,
     fold::{Counted, Fold},
     network::Network,
     state::{DealState, State},
@@ -77,13 +78,7 @@ pub(crate) fn judge(
 ) -> BTreeMap<DeviceId, Judged> {
     let devices = fold.state.device_ids();
     let judge = |device: &DeviceId| (*device, judge_device(network, epoch, schedule, fold, *device));
-    #[cfg(feature = "parallel")]
-    {
-        use rayon::prelude::*;
-        devices.par_iter().map(judge).collect()
-    }
-    #[cfg(not(feature = "parallel"))]
-    devices.iter().map(judge).collect()
+    each(&devices, judge).into_iter().collect()
 }
 
 fn judge_device(
@@ -93,8 +88,8 @@ fn judge_device(
     fold: &Fold,
     device: DeviceId,
 ) -> Judged {
-    let carried = fold.state.device(&device);
-    let active = carried.record.as_ref().is_some_and(|record| record.active);
+    let carried = fold.state.carried(&device);
+    let active = fold.state.registry.device(&device).is_some_and(|record| record.active);
     let reports = fold.reports.get(&device).map_or(&[][..], Vec::as_slice);
     let deals: Vec<&DealState> = carried.deals.iter().filter(|deal| active && deal.is_due(epoch)).collect();
     let mut notes = fold.notes.get(&device).cloned().unwrap_or_default();

@@ -10,8 +10,10 @@ pub mod excerpt;
 pub mod log;
 pub mod network;
 pub mod params;
+pub mod signatures;
 pub mod state;
 
+mod each;
 mod fold;
 mod judge;
 
@@ -30,3 +32,4 @@ pub use bundle::Bundle;
 pub use close::close;
 pub use network::{Catalogue, Network};
 pub use params::NetworkParams;
+pub use signatures::Signatures;

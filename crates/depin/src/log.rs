@@ -3,7 +3,7 @@
 //! A root does not bind the size of its tree, so a size counts only where a signed head states it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use depin_core::{Digest, KeyType, TypedKey, sha256};
+use depin_core::{Digest, KeyType, TypedKey, cbor, sha256};
 pub use depin_identity::{Head, check_inclusion};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,11 @@ use serde::{Deserialize, Serialize};
 /// The hash of a leaf: SHA-256 of 0x00 and the bytes of the entry (RFC 9162, 2.1.1).
 pub fn leaf_hash(entry: &[u8]) -> Digest {
     sha256(&[&[0], entry])
+}
+
+/// The hash of the leaf that holds the canonical bytes of `value`.
+pub(crate) fn leaf_of<T: Encode<()>>(value: &T) -> Digest {
+    cbor::sha256(&[0], value)
 }
 
 fn node_hash(left: &Digest, right: &Digest) -> Digest {

@@ -8,7 +8,10 @@ use depin_rewards::{Caps, Credits, Period};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::log::{Frontier, leaf_hash};
+use crate::{
+    each::each,
+    log::{Frontier, leaf_of},
+};
 
 /// Everything the fold over the journal carries from one epoch to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,30 @@ pub struct DeviceState {
     /// What it stated lately and could state again within the clock skew, by digest.
     #[n(4)]
     pub recent: Vec<Recent>,
+}
+
+static NOTHING: DeviceState = DeviceState {
+    record: None,
+    deals: Vec::new(),
+    marks: Vec::new(),
+    memories: Vec::new(),
+    recent: Vec::new(),
+};
+
+/// A [`DeviceState`] whose parts lie in several places, in the same bytes.
+#[derive(Encode)]
+#[cbor(array)]
+struct Carried<'a> {
+    #[n(0)]
+    record: Option<&'a DeviceRecord>,
+    #[n(1)]
+    deals: &'a Vec<DealState>,
+    #[n(2)]
+    marks: &'a Vec<KeyMarks>,
+    #[n(3)]
+    memories: &'a Vec<Memory>,
+    #[n(4)]
+    recent: &'a Vec<Recent>,
 }
 
 /// A statement that was counted.
@@ -163,9 +190,14 @@ impl State {
 
     /// What is carried for `device`.
     pub fn device(&self, device: &DeviceId) -> DeviceState {
-        let mut state = self.devices.get(device).cloned().unwrap_or_default();
+        let mut state = self.carried(device).clone();
         state.record = self.registry.device(device).cloned();
         state
+    }
+
+    /// What is carried for `device`, but for its record, which the registry holds.
+    pub(crate) fn carried(&self, device: &DeviceId) -> &DeviceState {
+        self.devices.get(device).unwrap_or(&NOTHING)
     }
 
     /// Every device there is something to say about, in order.
@@ -181,15 +213,22 @@ impl State {
     pub fn digest(&self) -> Digest {
         let mut tree = Frontier::default();
         let caps: Vec<(Epoch, Caps)> = self.caps.iter().map(|(epoch, caps)| (*epoch, *caps)).collect();
-        tree.push(leaf_hash(&cbor::to_vec(&(&self.frontier, &self.chain, caps, &self.totals))));
+        tree.push(leaf_of(&(&self.frontier, &self.chain, caps, &self.totals)));
         for credit in self.credits.iter() {
-            tree.push(leaf_hash(&cbor::to_vec(credit)));
+            tree.push(leaf_of(credit));
         }
-        for device in self.device_ids() {
-            tree.push(leaf_hash(&cbor::to_vec(&(device, self.device(&device)))));
+        for leaf in each(&self.device_ids(), |device| self.device_leaf(device)) {
+            tree.push(leaf);
         }
         let head = tree.head();
         depin_core::sha256(&[b"depin/state/1", &head.size.to_be_bytes(), head.root.as_bytes()])
+    }
+
+    /// The leaf of a device: as if [`State::device`] were encoded.
+    fn device_leaf(&self, device: &DeviceId) -> Digest {
+        let DeviceState { record: _, deals, marks, memories, recent } = self.carried(device);
+        let carried = Carried { record: self.registry.device(device), deals, marks, memories, recent };
+        leaf_of(&(device, carried))
     }
 }
 

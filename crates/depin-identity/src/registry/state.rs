@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use alloy_primitives::Address;
 use depin_core::{
-    ChainEvent, DeviceId, Digest, KeyId,
+    ChainEvent, DeviceId, Digest, KeyId, TypedKey,
     cbor::{self, CborError},
 };
 use minicbor::{Decode, Encode};
@@ -229,6 +229,18 @@ impl Registry {
     /// # Errors
     /// [`SnapshotError`] when a record could not have come about, or the order is another.
     pub fn from_records(domain: Domain, records: Vec<DeviceRecord>) -> Result<Self, SnapshotError> {
+        Self::from_records_knowing(domain, records, |_| false)
+    }
+
+    /// As [`Registry::from_records`], without checking the keys a second time that `checked_before` knows: see [`PublicKey::checked_before`].
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub fn from_records_knowing(
+        domain: Domain,
+        records: Vec<DeviceRecord>,
+        checked_before: impl Fn(&TypedKey) -> bool,
+    ) -> Result<Self, SnapshotError> {
         let mut registry = Self::new(domain);
         let mut last = None;
         for record in records {
@@ -236,7 +248,7 @@ impl Registry {
                 return Err(SnapshotError::Record { device: record.device, what: "out of order" });
             }
             last = Some(record.device);
-            registry.restore(record)?;
+            registry.restore(record, &checked_before)?;
         }
         Ok(registry)
     }
@@ -270,7 +282,11 @@ impl Registry {
         }
     }
 
-    fn restore(&mut self, record: DeviceRecord) -> Result<(), SnapshotError> {
+    fn restore(
+        &mut self,
+        record: DeviceRecord,
+        checked_before: &impl Fn(&TypedKey) -> bool,
+    ) -> Result<(), SnapshotError> {
         let device = record.device;
         let impossible = |what| SnapshotError::Record { device, what };
         let born = KeyEpoch { key: *device.key(), epoch: 0 };
@@ -284,7 +300,8 @@ impl Registry {
             return Err(impossible("it was registered without a nonce"));
         }
         for KeyEpoch { key, epoch } in &record.keys {
-            let key = PublicKey::new(*key)?;
+            let new = if checked_before(key) { PublicKey::checked_before } else { PublicKey::new };
+            let key = new(*key)?;
             match self.keys.entry(key.id()) {
                 Entry::Occupied(_) => return Err(impossible("its key id is taken")),
                 Entry::Vacant(free) => free.insert(KnownKey { device, key, epoch: *epoch }),

@@ -8,12 +8,13 @@ mod bytes;
 mod excerpts;
 mod forgery;
 mod receipts;
+mod signatures;
 mod succession;
 
 use common::*;
 use depin::{
-    Bundle, Catalogue, audit,
-    audit::{AuditError, BrokenPromise, audit_excerpt, audit_receipts, audit_succession},
+    Bundle, Catalogue, Signatures, audit,
+    audit::{AuditError, BrokenPromise, audit_excerpt, audit_knowing, audit_receipts, audit_succession},
     bundle::BundleError,
     close::{Closed, EpochInput, Slot, close},
     entry::{Entry, Indexed},
@@ -48,16 +49,28 @@ fn scene() -> (World, Bundle) {
     (world, bundle)
 }
 
+/// What is found right when the signatures of a file are checked in so many parts.
+fn in_parts(bytes: &[u8], parts: usize) -> Signatures {
+    let part = |part| Signatures::of_part(bytes, part, parts).unwrap().to_bytes();
+    Signatures::from_bytes(&(0..parts).map(part).collect::<Vec<_>>().concat()).unwrap()
+}
+
 /// What an audit says of a bundle that somebody changed and hashed again.
 fn refusal(bundle: &Bundle, change: impl FnOnce(&mut Bundle)) -> String {
     let mut forged = bundle.clone();
     change(&mut forged);
     assert_ne!(&forged, bundle, "nothing was changed");
     let read = Bundle::from_bytes(&forged.to_bytes()).expect("hashed again consistently");
-    match audit(&read, &standard()) {
+    let refused = match audit(&read, &standard()) {
         Ok(found) => panic!("the forgery matches: {found:?}"),
         Err(error) => error.to_string(),
+    };
+    for parts in 1..=4 {
+        let signatures = in_parts(&forged.to_bytes(), parts);
+        let again = audit_knowing(&read, read.digest(), signatures, &standard());
+        assert_eq!(again.unwrap_err().to_string(), refused, "signatures checked in {parts} parts");
     }
+    refused
 }
 
 type Change = fn(&mut Bundle);
