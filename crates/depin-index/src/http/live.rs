@@ -28,7 +28,7 @@ pub struct StreamLimits {
     pub clients_per_address: usize,
     /// Most topics of one stream; never more than 32.
     pub topics: usize,
-    /// How many changes are kept for those who come back.
+    /// How many topics, of the newest changes, are kept for those who come back. Not how many changes: a closed epoch is one for every device.
     pub ring: usize,
     /// How long a client may leave a change unread before it is let go.
     pub patience: Duration,
@@ -42,7 +42,7 @@ impl Default for StreamLimits {
             clients: 8_192,
             clients_per_address: 64,
             topics: 32,
-            ring: 1_024,
+            ring: 16_384,
             patience: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
         }
@@ -99,6 +99,8 @@ struct State {
     by_topic: BTreeMap<Topic, BTreeSet<u64>>,
     by_address: HashMap<IpAddr, usize>,
     ring: VecDeque<Past>,
+    /// What is in the ring, as [`Past::size`] counts.
+    kept: usize,
 }
 
 /// A change that was told.
@@ -157,6 +159,7 @@ impl Live {
             by_topic: BTreeMap::new(),
             by_address: HashMap::new(),
             ring: VecDeque::new(),
+            kept: 0,
         };
         Self(Arc::new(Shared { limits, state: Mutex::new(state), following: Mutex::default() }))
     }
@@ -288,15 +291,30 @@ impl Listener for Shared {
         for number in slow {
             state.remove(number);
         }
-        if state.ring.len() >= self.limits.ring {
-            state.ring.pop_front();
-        }
         let (topics, decided, undone) = (change.topics.clone(), change.decided, change.undone);
-        state.ring.push_back(Past { id, topics, decided, undone });
+        state.keep(Past { id, topics, decided, undone }, self.limits.ring);
+    }
+}
+
+impl Past {
+    fn size(&self) -> usize {
+        self.topics.len().max(1)
     }
 }
 
 impl State {
+    /// Keeps a change, and forgets the oldest until there is room. One that is larger than all the room is not kept either: whoever missed it reads
+    /// everything again.
+    fn keep(&mut self, past: Past, room: usize) {
+        self.kept = self.kept.saturating_add(past.size());
+        self.ring.push_back(past);
+        while self.kept > room
+            && let Some(oldest) = self.ring.pop_front()
+        {
+            self.kept = self.kept.saturating_sub(oldest.size());
+        }
+    }
+
     fn remove(&mut self, number: u64) {
         let Some(client) = self.clients.remove(&number) else { return };
         for topic in &client.topics {
@@ -454,6 +472,22 @@ mod tests {
             let mut again = live.subscribe(vec![Topic::Events], None, Some(unknown)).unwrap();
             assert!(next(&mut again).await.starts_with("event: resync"), "{unknown}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_change_of_more_topics_than_are_kept_leaves_nothing_behind() {
+        let live = Live::new(limits());
+        let mut changes = live.subscribe(vec![Topic::Events], None, None).unwrap();
+        next(&mut changes).await;
+        live.publish([Topic::Events]);
+        let text = next(&mut changes).await;
+        let id = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+        live.publish((0..5).map(|one| Topic::Owner(depin_core::Address::repeat_byte(one))));
+        assert!(lock(&live.0.state).ring.is_empty());
+        let mut again = live.subscribe(vec![Topic::Events], None, Some(&id)).unwrap();
+        assert!(next(&mut again).await.starts_with("event: resync"));
+        live.publish([Topic::Events]);
+        assert_eq!(lock(&live.0.state).kept, 1);
     }
 
     #[tokio::test]
