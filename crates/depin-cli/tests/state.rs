@@ -125,7 +125,11 @@ async fn a_directory_of_something_else_is_refused_and_left_alone() {
         ("network.json", r#"{"version":2,"anything":"else"}"#, "is of version 2, newer than 1; update depin"),
         ("network.json", "{", "holds a network.json that cannot be read"),
         ("network.json", r#"{"version":1}"#, "holds a damaged network.json"),
-        ("journal", "depin-journal/2\nfrom the future", "is no journal of this version"),
+        (
+            "journal/00000000000000000000.seg",
+            "depin-journal/2\nfrom the future",
+            "is no journal of this version",
+        ),
         ("chain/blocks", "depinevm from the future, or something else altogether", "blocks"),
         ("node.key", "no key", "holds no key of 32 bytes"),
     ];
