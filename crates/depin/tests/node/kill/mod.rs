@@ -3,6 +3,7 @@
 //!
 //! `DEPIN_KILLS` is how often, over as many epochs as that takes; `DEPIN_KILL_SEED` decides when.
 
+mod plan;
 mod process;
 mod run;
 
@@ -10,7 +11,10 @@ use std::collections::BTreeMap;
 
 use depin_core::ChainEvent;
 
-use self::run::{Course, plan, reports_in, run};
+use self::{
+    plan::plan,
+    run::{Course, reports_in, run},
+};
 use super::{mqtt::Mosquitto, *};
 
 /// What an environment variable says, as a number.
