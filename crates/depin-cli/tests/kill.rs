@@ -1,5 +1,5 @@
 //! A simulated network killed with SIGKILL at random moments, from its first second on: started again with the same directory it goes on, and
-//! every epoch audits clean.
+//! every epoch audits clean. A fifth of `DEPIN_KILLS` is how often, and `DEPIN_KILL_SEED` decides when.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
