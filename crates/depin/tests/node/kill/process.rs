@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
+/// The test that starts the process. Its binary is both.
+const TEST: &str = "kill::killed_fifty_times_a_node_gives_what_it_gives_undisturbed";
 /// Where the process finds what it is to be.
 const SETTINGS: &str = "DEPIN_KILLED_NODE";
 /// Numbers of phases go on rising over restarts: each process has this many.
@@ -74,12 +76,14 @@ pub(super) struct Done {
     pub(super) open: Option<Option<u64>>,
 }
 
+/// What this process is to be, if it was started to be killed.
+pub(super) fn asked() -> Option<Settings> {
+    let settings = std::env::var(SETTINGS).ok()?;
+    Some(serde_json::from_str(&settings).unwrap())
+}
+
 /// The node. It ends with the test that started it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the process that the test beside it kills"]
-async fn node_process() {
-    let Ok(settings) = std::env::var(SETTINGS) else { return };
-    let settings: Settings = serde_json::from_str(&settings).unwrap();
+pub(super) async fn be_a_node(settings: Settings) {
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(1);
@@ -223,7 +227,7 @@ impl Victim {
 fn spawn(settings: &Settings) -> (Child, ChildStdin) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "kill::process::node_process", "--ignored", "--nocapture"])
+        .args(["--exact", TEST, "--nocapture"])
         .env(SETTINGS, serde_json::to_string(settings).unwrap())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
