@@ -10,7 +10,7 @@ pub use follow::{
     Wanted,
 };
 #[cfg(feature = "http")]
-pub use http::{FollowStatus, Following, Live, Reading, StreamLimits, Windows, router};
+pub use http::{FollowStatus, Following, Live, Reading, StreamLimits, Terms, Windows, router};
 pub use memory::MemoryStore;
 pub use page::{Limit, Page, Row, Seek};
 pub use rows::{

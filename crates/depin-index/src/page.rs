@@ -76,6 +76,12 @@ impl Limit {
         if rows >= 1 && rows <= Self::MAX { Some(Self(rows)) } else { None }
     }
 
+    /// As many as there may be.
+    #[cfg(feature = "http")]
+    pub(crate) const fn most() -> Self {
+        Self(Self::MAX)
+    }
+
     /// How many.
     pub fn rows(self) -> usize {
         usize::from(self.0)

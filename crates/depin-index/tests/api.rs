@@ -8,9 +8,10 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode, header},
 };
-use depin_core::{Amount, ChainEvent, Digest, Epoch, NetworkId};
+use depin_core::{Amount, ChainEvent, Digest, Epoch, Located, NetworkId, Timestamp};
 use depin_index::{
-    Batch, Cursor, DeviceFilter, EventKind, MemoryStore, Reading, Seek, SqliteStore, Store, Windows,
+    Batch, BlockFacts, BlockRef, Cursor, DeviceFilter, EventKind, MemoryStore, Reading, Seek, SqliteStore,
+    Store, Terms, Windows,
     conformance::sample,
     http::{not_found, openapi, router},
 };
@@ -125,7 +126,7 @@ async fn the_document_lists_every_route_and_every_route_answers() {
         assert_eq!((status.as_u16(), &body["error"]["code"]), (405, &json!("method-not-allowed")), "{path}");
     }
     assert_eq!(get(&app, "/api/v1/openapi.json").await, document);
-    assert_eq!(get(&app, "/api/v1/network").await, json!({"chain_id": 31337, "name": "test"}));
+    assert_eq!(get(&app, "/api/v1/network").await["chain_id"], 31337);
     assert_eq!(refused(&app, "/api/v1/nothing").await, (404, "not-found".into()));
 }
 
@@ -327,13 +328,19 @@ async fn a_claim_has_all_it_takes_to_be_taken() {
 #[tokio::test]
 async fn a_dispute_shows_with_its_steps_and_its_deadline() {
     let (_folder, store) = filled().await;
-    let reading = Reading::new(store, json!({}));
-    let windows = Arc::clone(&reading.windows);
+    let reading = Reading::new(store, json!({ "chain": "test" }));
+    let terms = Arc::clone(&reading.terms);
     let app = router(reading);
     let row = get(&app, "/api/v1/epochs/4").await;
     assert_eq!((&row["status"], &row["challenges"]), (&json!("challenged"), &json!(1)));
     assert_eq!(row["deadline"], Value::Null, "the chain did not say how long it waits");
-    windows.set(Windows { challenge: 100, evidence: 30, resolution: 7, max_voids: 2 }).unwrap();
+    let untold = json!({ "chain": "test", "decimals": null, "windows": null });
+    assert_eq!(get(&app, "/api/v1/network").await, untold);
+    let windows = Windows { challenge: 100, evidence: 30, resolution: 7, max_voids: 2 };
+    terms.set(Terms { decimals: 6, windows }).unwrap();
+    let windows = json!({ "challenge": 100, "evidence": 30, "resolution": 7, "max_voids": 2 });
+    let told = json!({ "chain": "test", "decimals": 6, "windows": windows });
+    assert_eq!(get(&app, "/api/v1/network").await, told);
     let row = get(&app, "/api/v1/epochs/4").await;
     assert_eq!(row["deadline"], row["contested_at"].as_u64().unwrap() / 1000 + 37);
     let row = get(&app, "/api/v1/epochs/3").await;
@@ -537,7 +544,7 @@ async fn a_stream_tells_what_to_read_again() {
         serde_json::from_str(text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
     assert_eq!(data["at"], json!({"block": 40, "journal": 6}), "{text}");
     assert!(text.contains(&device.to_string()), "{text}");
-    store.rewind(sample::block(33, 0), depin_core::Timestamp(1)).await.unwrap();
+    store.rewind(sample::block(33, 0), Timestamp(1)).await.unwrap();
     assert!(piece(&mut body).await.starts_with("event: resync"));
     let mut again = open(&path, Some("1-2-3")).await.into_body().into_data_stream();
     assert!(piece(&mut again).await.starts_with("event: resync"));
@@ -570,6 +577,57 @@ async fn a_list_comes_as_csv_page_by_page() {
     }
     assert_eq!(lines.len(), whole["items"].as_array().unwrap().len());
     assert_eq!(refused(&app, "/api/v1/epochs?format=xml").await, (400, "bad-format".into()));
+}
+
+async fn csv(app: &Router, path: &str) -> (header::HeaderMap, String) {
+    let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+    let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
+    assert_eq!(parts.status, StatusCode::OK, "{path}");
+    (parts.headers, String::from_utf8(to_bytes(body, 64 << 20).await.unwrap().to_vec()).unwrap())
+}
+
+/// The column `name` of a text without quoted cells before it.
+fn column(text: &str, name: &str) -> Vec<String> {
+    let mut lines = text.lines();
+    let at = lines.next().unwrap().split(',').position(|column| column == name).unwrap();
+    lines.map(|line| line.split(',').nth(at).unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn csv_without_a_limit_is_the_whole_list() {
+    const BLOCKS: u64 = 1_700;
+    let store = MemoryStore::default();
+    let header = |number: u64| {
+        let hash = |number: u64| Digest(depin_core::sha256(&[&number.to_be_bytes()]).0);
+        BlockFacts { number, hash: hash(number), parent: hash(number - 1), time: Timestamp(number * 1_000) }
+    };
+    let paid = |number: u64| {
+        let customer = depin_core::Address::left_padding_from(&number.to_be_bytes());
+        let event = ChainEvent::CreditsPaid { customer, amount: Amount(5), burned: Amount(2) };
+        Located { block: number, block_hash: header(number).hash, log_index: 0, event }
+    };
+    let batch = Batch {
+        blocks: (1..=BLOCKS).map(header).collect(),
+        events: (1..=BLOCKS).map(paid).collect(),
+        ..Batch::default()
+    };
+    let block = Some(BlockRef { number: BLOCKS, hash: header(BLOCKS).hash });
+    store.apply(batch, Cursor { block, final_block: None, journal: 0 }).await.unwrap();
+    let app = serve(Arc::new(store));
+    let (headers, text) = csv(&app, "/api/v1/events?format=csv").await;
+    assert!(!headers.contains_key(header::LINK), "there is nothing more");
+    let blocks = column(&text, "block");
+    let expected: Vec<String> = (1..=BLOCKS).rev().map(|number| number.to_string()).collect();
+    assert_eq!(blocks, expected);
+    assert_eq!(text.matches("block_hash").count(), 1, "the names of the columns come once");
+    // From a cursor on, and a list whose rows are made of others.
+    let page = get(&app, "/api/v1/customers?limit=10").await;
+    let (_, rest) =
+        csv(&app, &format!("/api/v1/customers?format=csv&cursor={}", page["next"].as_str().unwrap())).await;
+    assert_eq!(rest.lines().count(), 1_691);
+    let (_, none) = csv(&app, "/api/v1/demand?format=csv").await;
+    assert_eq!(none.lines().count(), 1);
+    assert_eq!(refused(&app, "/api/v1/events?format=csv&cursor=x").await, (400, "bad-cursor".into()));
 }
 
 #[tokio::test]

@@ -36,9 +36,16 @@ async fn versioned(file: &str) -> String {
 #[tokio::test]
 async fn every_view_is_an_address_of_its_own() {
     let (_, _, first) = get("/", &[]).await;
-    for path in
-        ["/nodes", "/nodes/did:key:z6Mk", "/owners/0x00", "/epochs/5", "/customers", "/demand", "/health"]
-    {
+    for path in [
+        "/overview",
+        "/nodes",
+        "/nodes/did:key:z6Mk",
+        "/owners/0x00",
+        "/epochs/5",
+        "/customers",
+        "/demand",
+        "/health",
+    ] {
         let (status, headers, body) = get(path, &[]).await;
         assert_eq!(status, StatusCode::OK, "{path}");
         assert_eq!(headers[header::CACHE_CONTROL], "no-cache", "{path}");

@@ -12,9 +12,9 @@ use super::error::ApiError;
 /// Deeper than any row is nested.
 const MAX_DEPTH: usize = 8;
 
-/// One line with the names of the columns, then one for each row. The columns are the fields in the document of the API, those of an inner
-/// object by both names with a dot between them; lists and events are JSON in one cell.
-pub(super) fn text<T: Serialize + ToSchema>(rows: &[T]) -> Result<Vec<u8>, ApiError> {
+/// One line for each row, and before them, if this is the `beginning` of a text, one with the names of the columns. The columns are the fields
+/// in the document of the API, those of an inner object by both names with a dot between them; lists and events are JSON in one cell.
+pub(super) fn text<T: Serialize + ToSchema>(rows: &[T], beginning: bool) -> Result<Vec<u8>, ApiError> {
     let mut components = Vec::new();
     T::schemas(&mut components);
     let mut columns = Vec::new();
@@ -25,7 +25,9 @@ pub(super) fn text<T: Serialize + ToSchema>(rows: &[T]) -> Result<Vec<u8>, ApiEr
         ApiError::internal()
     };
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(&columns).map_err(|error| failed(&error))?;
+    if beginning {
+        writer.write_record(&columns).map_err(|error| failed(&error))?;
+    }
     for row in rows {
         let row = serde_json::to_value(row).map_err(|error| failed(&error))?;
         let cells = columns.iter().map(|column| cell(at(&row, column)));
@@ -106,14 +108,14 @@ mod tests {
             count: 3,
             next: "=cmd, \"quoted\"".into(),
         };
-        let bytes = text(&[row]).unwrap();
+        let bytes = text(&[row], true).unwrap();
         let expected = "count,device,epoch,next,reason\r\n3,,7,\"'=cmd, \"\"quoted\"\"\",late\r\n";
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     }
 
     #[test]
     fn an_empty_list_has_its_columns_too() {
-        let bytes = text::<crate::EpochRow>(&[]).unwrap();
+        let bytes = text::<crate::EpochRow>(&[], true).unwrap();
         let line = String::from_utf8(bytes).unwrap();
         for column in ["epoch", "units.kind", "units.quantity", "verdicts.accept", "final", "root_on_chain"] {
             assert!(line.trim().split(',').any(|found| found == column), "{column}: {line}");

@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::StoreError;
 
 /// Why a request has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", detail.message)]
 pub struct ApiError {
     status: StatusCode,
     detail: ErrorDetail,

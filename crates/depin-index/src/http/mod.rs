@@ -21,11 +21,11 @@ mod params;
 mod routes;
 pub(crate) mod schema;
 mod stream;
-mod windows;
+mod terms;
 
 pub use error::{ApiError, ErrorBody, ErrorDetail};
 pub use live::{FollowStatus, Following, Live, StreamLimits};
-pub use windows::Windows;
+pub use terms::{Terms, Windows};
 
 /// What the routes answer from.
 #[derive(Clone, Debug)]
@@ -34,8 +34,8 @@ pub struct Reading {
     pub store: Arc<dyn Store>,
     /// What the node says about itself: parameters, contracts, chain.
     pub network: serde_json::Value,
-    /// How long roots and disputes wait. Whoever asks the chain sets it once it answers; until then nothing has a deadline.
-    pub windows: Arc<OnceLock<Windows>>,
+    /// What the contracts were deployed with. Whoever asks the chain sets it once it answers; until then nothing has a deadline.
+    pub terms: Arc<OnceLock<Terms>>,
     /// Who listens to changes, and how well the index follows.
     pub live: Live,
 }
@@ -43,7 +43,7 @@ pub struct Reading {
 impl Reading {
     /// From `store`, within the usual limits.
     pub fn new(store: Arc<dyn Store>, network: serde_json::Value) -> Self {
-        Self { store, network, windows: Arc::default(), live: Live::new(StreamLimits::default()) }
+        Self { store, network, terms: Arc::default(), live: Live::new(StreamLimits::default()) }
     }
 }
 
@@ -52,11 +52,11 @@ impl Reading {
 /// Merge it into the node's own router. It has no fallback: [`not_found`] is one that speaks as these routes do. Streams are counted by address
 /// where the server says who asks (axum's `ConnectInfo<SocketAddr>`).
 pub fn router(reading: Reading) -> Router {
-    let Reading { store, network, windows, live } = reading;
+    let Reading { store, network, terms, live } = reading;
     // The store tells as long as these routes are there.
     let listener = live.listener();
     store.listen(Arc::downgrade(&listener));
-    let api = Api { store, network: Arc::new(network), windows, live };
+    let api = Api { store, network: Arc::new(network), terms, live };
     let (router, _) = documented().split_for_parts();
     router
         .method_not_allowed_fallback(method_not_allowed)
@@ -79,7 +79,7 @@ pub async fn not_found() -> ApiError {
 struct Api {
     store: Arc<dyn Store>,
     network: Arc<serde_json::Value>,
-    windows: Arc<OnceLock<Windows>>,
+    terms: Arc<OnceLock<Terms>>,
     live: Live,
 }
 

@@ -60,7 +60,7 @@ pub(super) struct AtParams {
 pub(super) struct ListParams {
     /// The `next` of the page before; the first page without.
     pub(super) cursor: Option<String>,
-    /// At most so many rows.
+    /// At most so many rows. CSV without it is the whole list.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
     /// As of when: everything that is in, or only what is final.
@@ -110,7 +110,7 @@ pub(super) fn view(at: Option<&str>) -> Result<View, ApiError> {
 pub(super) struct DeviceParams {
     /// The `next` of the page before; the first page without.
     pub(super) cursor: Option<String>,
-    /// At most so many rows.
+    /// At most so many rows. CSV without it is the whole list.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
     /// As of when: everything that is in, or only what is final.
@@ -147,7 +147,7 @@ impl DeviceParams {
 pub(super) struct EventParams {
     /// The `next` of the page before; the first page without.
     pub(super) cursor: Option<String>,
-    /// At most so many rows.
+    /// At most so many rows. CSV without it is the whole list.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
     /// As of when: everything that is in, or only what is final.
@@ -176,7 +176,7 @@ impl EventParams {
 pub(super) struct PeriodParams {
     /// The `next` of the page before; the first page without.
     pub(super) cursor: Option<String>,
-    /// At most so many rows.
+    /// At most so many rows. CSV without it is the whole list.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
     /// As of when: everything that is in, or only what is final.

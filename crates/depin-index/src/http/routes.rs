@@ -7,10 +7,11 @@ use axum::{
 };
 use depin_core::{Amount, Epoch};
 use serde::Serialize;
+use serde_json::json;
 
 use super::{
     Api,
-    answer::{Listing, Single, ask, listing},
+    answer::{Listing, Single, ask, list},
     error::{ApiError, ErrorBody},
     params::{
         self, AtParams, DeviceParams, EventParams, ListParams, NoParams, Params, PeriodParams, Segment,
@@ -19,16 +20,22 @@ use super::{
 };
 use crate::{
     At, ClaimRow, CustomerEpochRow, CustomerRow, DeviceFilter, DeviceRow, EarnedRollupRow, Earner,
-    EarningRow, EpochDeviceRow, EpochRow, EventRow, Overview, OwnerRow, Page, Query, RefusalRow, ReorgRow,
-    ReportRow, RollupRow, RootRow, Row, Seek, Total, VerdictRow, page::row,
+    EarningRow, EpochDeviceRow, EpochRow, EventRow, Overview, OwnerRow, Query, RefusalRow, ReorgRow,
+    ReportRow, RollupRow, RootRow, Row, Total, VerdictRow, page::row,
 };
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-/// What network this is: its chain and contracts, as the node says.
+/// What network this is: its chain and contracts, as the node says. Beside that the `decimals` of the token, and for how many seconds the
+/// `windows` of roots and disputes are open; null until the node has it from the chain.
 #[utoipa::path(get, path = "/network", responses((status = 200, body = Object), (status = 400, body = ErrorBody)))]
 pub(super) async fn network(State(api): State<Api>, _: Params<NoParams>) -> Json<serde_json::Value> {
-    Json(serde_json::Value::clone(&api.network))
+    let (mut network, terms) = (serde_json::Value::clone(&api.network), api.terms.get());
+    if let Some(fields) = network.as_object_mut() {
+        fields.insert("decimals".into(), json!(terms.map(|terms| terms.decimals)));
+        fields.insert("windows".into(), json!(terms.map(|terms| terms.windows)));
+    }
+    Json(network)
 }
 
 /// The network in numbers, and how they compare with a day ago.
@@ -63,12 +70,8 @@ impl Row for EpochAnswer {
 
 impl Api {
     fn epoch(&self, epoch: EpochRow) -> EpochAnswer {
-        let deadline = self.windows.get().and_then(|windows| windows.deadline(&epoch));
+        let deadline = self.terms.get().and_then(|terms| terms.windows.deadline(&epoch));
         EpochAnswer { epoch, deadline }
-    }
-
-    async fn epochs(&self, list: &ListParams, seek: Seek<Epoch>) -> Result<(At, Page<EpochRow>), ApiError> {
-        Ok(ask!(self, list.view()?, Query::Epochs(seek), Epochs))
     }
 }
 
@@ -80,9 +83,11 @@ pub(super) async fn epochs(
     OriginalUri(uri): OriginalUri,
     Params(list): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let (at, page) = api.epochs(&list, list.seek("epochs")?).await?;
-    let items = page.items.into_iter().map(|row| api.epoch(row)).collect();
-    listing("epochs", Page { items, more: page.more }, at, &list, &uri)
+    let epoch = {
+        let api = api.clone();
+        move |row| api.epoch(row)
+    };
+    list!(api, list, uri, "epochs", Epochs, |seek| Query::Epochs(seek), epoch)
 }
 
 /// One closed epoch.
@@ -125,6 +130,13 @@ pub(super) struct DemandRow {
 }
 row!(DemandRow, Epoch, epoch);
 
+impl From<EpochRow> for DemandRow {
+    fn from(row: EpochRow) -> Self {
+        let EpochRow { epoch, spent, burned, minted, revenue, decided, .. } = row;
+        Self { epoch, spent, burned, minted, revenue, units: row.units.quantity.into(), decided }
+    }
+}
+
 /// Demand by epoch, newest first.
 #[utoipa::path(get, path = "/demand", params(ListParams), responses(
     (status = 200, body = Listing<DemandRow>), (status = 400, body = ErrorBody), (status = 503, body = ErrorBody)))]
@@ -133,17 +145,7 @@ pub(super) async fn demand(
     OriginalUri(uri): OriginalUri,
     Params(list): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let (at, page) = api.epochs(&list, list.seek("demand")?).await?;
-    let items = page.items.into_iter().map(|row| DemandRow {
-        epoch: row.epoch,
-        spent: row.spent,
-        burned: row.burned,
-        minted: row.minted,
-        revenue: row.revenue,
-        units: row.units.quantity.into(),
-        decided: row.decided,
-    });
-    listing("demand", Page { items: items.collect(), more: page.more }, at, &list, &uri)
+    list!(api, list, uri, "demand", Epochs, |seek| Query::Epochs(seek), DemandRow::from)
 }
 
 /// An owner and a page of its devices.
@@ -202,10 +204,8 @@ pub(super) async fn rollups(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<PeriodParams>,
 ) -> Result<Response, ApiError> {
-    let list = params.list();
-    let query = Query::Rollups(params.period()?, list.seek("rollups")?);
-    let (at, page) = ask!(api, list.view()?, query, Rollups);
-    listing("rollups", page, at, &list, &uri)
+    let period = params.period()?;
+    list!(api, params.list(), uri, "rollups", Rollups, |seek| Query::Rollups(period, seek))
 }
 
 /// What the devices of an epoch did, by the bytes of their key, ascending.
@@ -217,10 +217,8 @@ pub(super) async fn epoch_devices(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::EpochDevices(segment.epoch()?, list.seek("epoch-devices")?);
-    let (at, page) = ask!(api, list.view()?, query, EpochDevices);
-    listing("epoch-devices", page, at, &list, &uri)
+    let epoch = segment.epoch()?;
+    list!(api, params, uri, "epoch-devices", EpochDevices, |seek| Query::EpochDevices(epoch, seek))
 }
 
 /// The steps of roots on the chain, newest first.
@@ -231,10 +229,7 @@ pub(super) async fn roots(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Roots(list.seek("roots")?);
-    let (at, page) = ask!(api, list.view()?, query, Roots);
-    listing("roots", page, at, &list, &uri)
+    list!(api, params, uri, "roots", Roots, |seek| Query::Roots(seek))
 }
 
 /// Devices by did:key, ascending.
@@ -250,10 +245,7 @@ pub(super) async fn devices(
     let outcome = params::outcome(params.outcome.as_deref())?;
     let owner = params.owner.as_deref().map(params::address).transpose()?;
     let filter = DeviceFilter { status, outcome, owner, prefix: params::prefix(params.prefix.clone())? };
-    let list = params.list();
-    let query = Query::Devices(filter, list.seek("devices")?);
-    let (at, page) = ask!(api, list.view()?, query, Devices);
-    listing("devices", page, at, &list, &uri)
+    list!(api, params.list(), uri, "devices", Devices, |seek| Query::Devices(filter.clone(), seek))
 }
 
 /// One device.
@@ -279,14 +271,13 @@ pub(super) async fn device_rollups(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<PeriodParams>,
 ) -> Result<Response, ApiError> {
-    let list = params.list();
-    let query = Query::EarnedRollups(
-        Earner::Device(segment.device()?),
-        params.period()?,
-        list.seek("device-rollups")?,
-    );
-    let (at, page) = ask!(api, list.view()?, query, EarnedRollups);
-    listing("device-rollups", page, at, &list, &uri)
+    let device = segment.device()?;
+    let period = params.period()?;
+    list!(api, params.list(), uri, "device-rollups", EarnedRollups, |seek| Query::EarnedRollups(
+        Earner::Device(device),
+        period,
+        seek
+    ))
 }
 
 /// What a device earned, deal by deal, newest epoch first.
@@ -298,10 +289,8 @@ pub(super) async fn earnings(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Earnings(segment.device()?, list.seek("earnings")?);
-    let (at, page) = ask!(api, list.view()?, query, Earnings);
-    listing("earnings", page, at, &list, &uri)
+    let device = segment.device()?;
+    list!(api, params, uri, "earnings", Earnings, |seek| Query::Earnings(device, seek))
 }
 
 /// How a device was judged, with every finding and what to do about it, newest epoch first.
@@ -313,10 +302,8 @@ pub(super) async fn verdicts(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Verdicts(segment.device()?, list.seek("verdicts")?);
-    let (at, page) = ask!(api, list.view()?, query, Verdicts);
-    listing("verdicts", page, at, &list, &uri)
+    let device = segment.device()?;
+    list!(api, params, uri, "verdicts", Verdicts, |seek| Query::Verdicts(device, seek))
 }
 
 /// The reports of a device and the gaps between them, newest epoch first.
@@ -328,10 +315,8 @@ pub(super) async fn reports(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Reports(segment.device()?, list.seek("reports")?);
-    let (at, page) = ask!(api, list.view()?, query, Reports);
-    listing("reports", page, at, &list, &uri)
+    let device = segment.device()?;
+    list!(api, params, uri, "reports", Reports, |seek| Query::Reports(device, seek))
 }
 
 /// What was refused of a device, newest epoch first.
@@ -343,10 +328,8 @@ pub(super) async fn device_refusals(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Refusals(Some(segment.device()?), list.seek("device-refusals")?);
-    let (at, page) = ask!(api, list.view()?, query, Refusals);
-    listing("device-refusals", page, at, &list, &uri)
+    let device = segment.device()?;
+    list!(api, params, uri, "device-refusals", Refusals, |seek| Query::Refusals(Some(device), seek))
 }
 
 /// Owners by address, ascending.
@@ -357,10 +340,7 @@ pub(super) async fn owners(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Owners(list.seek("owners")?);
-    let (at, page) = ask!(api, list.view()?, query, Owners);
-    listing("owners", page, at, &list, &uri)
+    list!(api, params, uri, "owners", Owners, |seek| Query::Owners(seek))
 }
 
 /// What an owner's devices earned in each hour or day, newest first.
@@ -372,14 +352,13 @@ pub(super) async fn owner_rollups(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<PeriodParams>,
 ) -> Result<Response, ApiError> {
-    let list = params.list();
-    let query = Query::EarnedRollups(
-        Earner::Owner(segment.address()?),
-        params.period()?,
-        list.seek("owner-rollups")?,
-    );
-    let (at, page) = ask!(api, list.view()?, query, EarnedRollups);
-    listing("owner-rollups", page, at, &list, &uri)
+    let address = segment.address()?;
+    let period = params.period()?;
+    list!(api, params.list(), uri, "owner-rollups", EarnedRollups, |seek| Query::EarnedRollups(
+        Earner::Owner(address),
+        period,
+        seek
+    ))
 }
 
 /// The payouts of an account, each with the proof that takes it, newest epoch first.
@@ -391,10 +370,8 @@ pub(super) async fn claims(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Claims(segment.address()?, list.seek("claims")?);
-    let (at, page) = ask!(api, list.view()?, query, Claims);
-    listing("claims", page, at, &list, &uri)
+    let address = segment.address()?;
+    list!(api, params, uri, "claims", Claims, |seek| Query::Claims(address, seek))
 }
 
 /// Customers by address, ascending.
@@ -405,10 +382,7 @@ pub(super) async fn customers(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Customers(list.seek("customers")?);
-    let (at, page) = ask!(api, list.view()?, query, Customers);
-    listing("customers", page, at, &list, &uri)
+    list!(api, params, uri, "customers", Customers, |seek| Query::Customers(seek))
 }
 
 /// One customer.
@@ -435,10 +409,8 @@ pub(super) async fn customer_epochs(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::CustomerEpochs(segment.address()?, list.seek("customer-epochs")?);
-    let (at, page) = ask!(api, list.view()?, query, CustomerEpochs);
-    listing("customer-epochs", page, at, &list, &uri)
+    let address = segment.address()?;
+    list!(api, params, uri, "customer-epochs", CustomerEpochs, |seek| Query::CustomerEpochs(address, seek))
 }
 
 /// Chain events, newest first.
@@ -450,10 +422,7 @@ pub(super) async fn events(
     Params(params): Params<EventParams>,
 ) -> Result<Response, ApiError> {
     let kind = params::word(params.kind.clone(), "bad-type", "use a type that /api/v1/openapi.json names")?;
-    let list = params.list();
-    let query = Query::Events(kind, list.seek("events")?);
-    let (at, page) = ask!(api, list.view()?, query, Events);
-    listing("events", page, at, &list, &uri)
+    list!(api, params.list(), uri, "events", Events, |seek| Query::Events(kind, seek))
 }
 
 /// Refused envelopes by epoch, device and reason, newest epoch first.
@@ -464,10 +433,7 @@ pub(super) async fn refusals(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Refusals(None, list.seek("refusals")?);
-    let (at, page) = ask!(api, list.view()?, query, Refusals);
-    listing("refusals", page, at, &list, &uri)
+    list!(api, params, uri, "refusals", Refusals, |seek| Query::Refusals(None, seek))
 }
 
 /// Reorganisations of the chain that were undone, newest first.
@@ -478,10 +444,7 @@ pub(super) async fn reorgs(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ListParams>,
 ) -> Result<Response, ApiError> {
-    let list = params;
-    let query = Query::Reorgs(list.seek("reorgs")?);
-    let (at, page) = ask!(api, list.view()?, query, Reorgs);
-    listing("reorgs", page, at, &list, &uri)
+    list!(api, params, uri, "reorgs", Reorgs, |seek| Query::Reorgs(seek))
 }
 
 /// This document.

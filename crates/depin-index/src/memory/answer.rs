@@ -56,7 +56,14 @@ pub(super) fn answer(state: &State, decided: &State, query: Query) -> Result<Ans
         Query::Refusals(device, seek) => {
             Answer::Refusals(descending(state.refusals(device).into_iter(), seek))
         }
-        Query::Claims(account, seek) => Answer::Claims(descending(state.claim_rows(account), seek)),
+        Query::Claims(account, seek) => {
+            let known: Vec<_> = decided.claim_rows(account).collect();
+            let rows = state.claim_rows(account).map(|mut row| {
+                row.decided = known.contains(&row);
+                row
+            });
+            Answer::Claims(descending(rows, seek))
+        }
         Query::CustomerEpochs(customer, seek) => {
             let rows = state.customer_epochs(customer).map(|mut row| {
                 row.decided = decided.epochs.contains_key(&row.epoch);

@@ -210,6 +210,7 @@ impl State {
                 proof: claim.proof.clone(),
                 status: self.on_chain(*epoch).status(),
                 claimed: paid.contains(epoch),
+                decided: false,
             }
         })
     }

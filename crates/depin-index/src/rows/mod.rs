@@ -281,6 +281,9 @@ pub struct ClaimRow {
     pub status: RootStatus,
     /// Whether it was paid out.
     pub claimed: bool,
+    /// Whether it reads the same at the final block.
+    #[serde(rename = "final")]
+    pub decided: bool,
 }
 row!(ClaimRow, Epoch, epoch);
 

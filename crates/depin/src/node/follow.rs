@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use depin_evm::{DisputeWindows, EvmReader};
+use depin_evm::{ContractCallError, DisputeWindows, EvmReader, contracts::NetworkToken};
 use depin_index::{
     AdvanceError, ChainSource, FollowConfig, FollowStatus, Following, Live, Progress, Pump, SqliteStore,
-    StreamLimits, Topic, Windows,
+    StreamLimits, Terms, Topic, Windows,
 };
 use tokio::{
     sync::Mutex,
@@ -36,8 +36,8 @@ pub(super) struct Follower {
     turn: Mutex<()>,
     /// Whom to tell.
     pub(super) live: Live,
-    /// How long roots and disputes wait, once the chain has said so.
-    pub(super) windows: Arc<OnceLock<Windows>>,
+    /// What the contracts were deployed with, once the chain has said so.
+    pub(super) terms: Arc<OnceLock<Terms>>,
 }
 
 /// Why a step was not taken.
@@ -79,7 +79,7 @@ impl Follower {
             poll: client.options().poll,
             turn: Mutex::new(()),
             live: Live::new(StreamLimits::default()),
-            windows: Arc::default(),
+            terms: Arc::default(),
         }
     }
 
@@ -106,22 +106,22 @@ impl Follower {
         }
     }
 
-    /// Asks the chain once how long roots and disputes wait. Nothing but what is shown depends on it.
-    async fn ask_windows(&self, chain: &Chain) {
-        if self.windows.get().is_some() {
+    /// Asks the chain once what the contracts were deployed with. Nothing but what is shown depends on it.
+    async fn ask_terms(&self, chain: &Chain) {
+        if self.terms.get().is_some() {
             return;
         }
-        let read = DisputeWindows::read(chain.sender().client(), chain.deployment());
-        match timeout(STALL, read).await {
-            Ok(Ok(DisputeWindows { challenge, evidence, resolution, max_voids })) => {
-                let windows = Windows { challenge, evidence, resolution, max_voids };
+        match timeout(STALL, read_terms(chain)).await {
+            Ok(Ok(terms)) => {
                 // Whoever was faster read the same.
-                self.windows.get_or_init(|| windows);
-                self.live.publish([Topic::Epochs]);
+                self.terms.get_or_init(|| terms);
+                self.live.publish([Topic::Epochs, Topic::Overview]);
             }
-            Ok(Err(error)) => tracing::debug!(%error, "the distributor's windows are asked for again later"),
+            Ok(Err(error)) => tracing::debug!(%error, "decimals and windows are asked for again later"),
             Err(_) => {
-                tracing::debug!("the distributor did not say its windows; they are asked for again later")
+                tracing::debug!(
+                    "the contracts did not say decimals and windows; they are asked for again later"
+                )
             }
         }
     }
@@ -141,6 +141,14 @@ impl Follower {
     }
 }
 
+async fn read_terms(chain: &Chain) -> Result<Terms, ContractCallError> {
+    let client = chain.sender().client();
+    let DisputeWindows { challenge, evidence, resolution, max_voids } =
+        DisputeWindows::read(client, chain.deployment()).await?;
+    let decimals = NetworkToken::new(chain.deployment().token, client.provider()).decimals().call().await?;
+    Ok(Terms { decimals, windows: Windows { challenge, evidence, resolution, max_voids } })
+}
+
 /// Follows the chain until the node is gone.
 pub(super) async fn run(node: Weak<Inner>) {
     let mut backoff = FIRST_BACKOFF;
@@ -149,7 +157,7 @@ pub(super) async fn run(node: Weak<Inner>) {
         let follower = &inner.follower;
         let caught_up = follower.catch_up(&inner.store).await;
         if caught_up.is_ok() {
-            follower.ask_windows(&inner.chain).await;
+            follower.ask_terms(&inner.chain).await;
         }
         inner.health.note(Part::Index, inner.now(), &caught_up);
         let changed = inner.chain.sender().client().changed();
@@ -186,7 +194,7 @@ impl Node {
             inner.follower.failed(&error);
             NodeError::Follow(error.to_string())
         })?;
-        inner.follower.ask_windows(&inner.chain).await;
+        inner.follower.ask_terms(&inner.chain).await;
         Ok(())
     }
 

@@ -35,10 +35,13 @@ const RECOMPUTE_POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsa
     img-src 'self'; connect-src 'self' http: https:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types recompute";
 
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
 /// Where in a document the version of the files goes.
 const VERSION_MARK: &str = "/assets/@/";
 
-/// The page at `/` and at the address of each view, `/recompute`, and their files under `/assets/{version}/`.
+/// The page at `/` and at the address of each view, `/recompute`, and their files under `/assets/{version}/`. Every other address that no API has
+/// is for [`lost`].
 ///
 /// Files are asked for under a version that changes with any of them, so a browser keeps them for ever; under `@` they are always the newest.
 pub fn router() -> Router {
@@ -47,6 +50,7 @@ pub fn router() -> Router {
         get(|headers: HeaderMap| async move { document("recompute.html", RECOMPUTE_POLICY, &headers) });
     let mut router = Router::new()
         .route("/", page.clone())
+        .route("/overview", page.clone())
         .route("/recompute", recompute)
         .route("/assets/{version}/{*name}", get(asset));
     for view in VIEWS {
@@ -67,12 +71,25 @@ fn document(name: &str, policy: &'static str, asked: &HeaderMap) -> Response {
     let mut response = if is_known(asked, &tag) {
         ([cache], StatusCode::NOT_MODIFIED).into_response()
     } else {
-        let text = String::from_utf8_lossy(file.raw).replace(VERSION_MARK, &format!("/assets/{VERSION}/"));
-        ([cache, (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], text)
-            .into_response()
+        ([cache, (header::CONTENT_TYPE, HTML)], text_of(file)).into_response()
     };
     harden(response.headers_mut(), policy);
     set_tag(response.headers_mut(), &tag);
+    response
+}
+
+/// A document with the address of each file under its version.
+fn text_of(document: &File) -> String {
+    String::from_utf8_lossy(document.raw).replace(VERSION_MARK, &format!("/assets/{VERSION}/"))
+}
+
+/// The answer for an address that leads nowhere: the page, which says so and leads on. Not kept by a browser, which may ask again after an update.
+pub async fn lost() -> Response {
+    let Some(file) = find("index.html") else { return missing() };
+    let headers =
+        [(header::CACHE_CONTROL, HeaderValue::from_static("no-store")), (header::CONTENT_TYPE, HTML)];
+    let mut response = (StatusCode::NOT_FOUND, headers, text_of(file)).into_response();
+    harden(response.headers_mut(), POLICY);
     response
 }
 

@@ -4,15 +4,18 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod addresses;
 mod degraded;
 mod dev;
 mod disk;
+mod dispute;
 mod failure;
 mod intake;
 #[cfg(feature = "mqtt")]
 mod kill;
 #[cfg(feature = "mqtt")]
 mod mqtt;
+mod phases;
 mod restart;
 mod serve;
 mod stage;

@@ -58,28 +58,39 @@ impl Reader<'_> {
     }
 
     pub(super) fn claims(&self, account: Address, seek: &Seek<Epoch>) -> Result<Page<ClaimRow>, StoreError> {
-        let sql = "SELECT epoch, amount, proof,
-                          EXISTS (SELECT 1 FROM events
-                                  WHERE account = ?1 AND kind = ?5 AND epoch = claims.epoch AND block <= ?6)
-                   FROM claims WHERE account = ?1 AND epoch <= ?2
-                     AND coalesce((SELECT decided FROM epochs WHERE epochs.epoch = claims.epoch), 0) >= ?3
-                   ORDER BY epoch DESC LIMIT ?4";
+        let taken = |bound: &str| {
+            format!(
+                "EXISTS (SELECT 1 FROM events WHERE account = ?1 AND kind = ?5 AND epoch = claims.epoch AND block <= {bound})"
+            )
+        };
+        let sql = format!(
+            "SELECT epoch, amount, proof, {}, {}, coalesce((SELECT decided FROM epochs WHERE epochs.epoch = claims.epoch), 0) AS settled
+             FROM claims WHERE account = ?1 AND epoch <= ?2 AND settled >= ?3 ORDER BY epoch DESC LIMIT ?4",
+            taken("?6"),
+            taken("?7")
+        );
         let params = params![
             Sql(account),
             self.newest(seek)?,
             self.least(),
             more(seek.limit),
             Sql(EventKind::Claimed),
-            self.bound
+            self.bound,
+            self.decided
         ];
-        self.page(sql, params, seek.limit, |row| {
+        self.page(&sql, params, seek.limit, |row| {
             let epoch = row.get::<_, Sql<Epoch>>(0)?.0;
+            let (claimed, finally, settled): (bool, bool, bool) = (row.get(3)?, row.get(4)?, row.get(5)?);
+            let status = self.on_chain(epoch, self.bound)?.status();
+            let same =
+                settled && claimed == finally && status == self.on_chain(epoch, self.decided)?.status();
             Ok(ClaimRow {
                 epoch,
                 amount: row.get::<_, Sql<Amount>>(1)?.0,
                 proof: row.get::<_, Sql<Vec<B256>>>(2)?.0,
-                status: self.on_chain(epoch, self.bound)?.status(),
-                claimed: row.get(3)?,
+                status,
+                claimed,
+                decided: same,
             })
         })
     }

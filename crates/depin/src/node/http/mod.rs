@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -28,7 +28,8 @@ impl Node {
     /// Intake and reading on one router, as a network for development serves them.
     pub fn router(&self) -> Router {
         let inner = Arc::clone(&self.0);
-        finish(intake_routes().merge(reading_routes()).with_state(Arc::clone(&inner)).merge(index(&inner)))
+        let routes = intake_routes().merge(reading_routes()).with_state(Arc::clone(&inner));
+        finish(routes.merge(index(&inner)).fallback(nothing))
     }
 
     /// What devices and customers send: reports, registrations, deals; and what they need to know for that: network, status, work, credit.
@@ -36,12 +37,12 @@ impl Node {
         let routes = intake_routes()
             .route(paths::NETWORK, get(intake::network))
             .route(OPENAPI, get(openapi::document));
-        finish(routes.with_state(Arc::clone(&self.0)))
+        finish(routes.with_state(Arc::clone(&self.0)).fallback(depin_index::http::not_found))
     }
 
     /// What everybody may read: the index, its stream, bundles, the page; and the relay that takes claims.
     pub fn reading(&self) -> Router {
-        finish(reading_routes().with_state(Arc::clone(&self.0)).merge(index(&self.0)))
+        finish(reading_routes().with_state(Arc::clone(&self.0)).merge(index(&self.0)).fallback(nothing))
     }
 
     /// What operators and their monitoring ask: `/healthz`, `/readyz`, `/metrics`. Not for the public.
@@ -78,7 +79,7 @@ fn index(inner: &Inner) -> Router {
     let store = Arc::<depin_index::SqliteStore>::clone(&inner.store);
     let reading = depin_index::Reading {
         live: inner.follower.live.clone(),
-        windows: Arc::clone(&inner.follower.windows),
+        terms: Arc::clone(&inner.follower.terms),
         ..depin_index::Reading::new(store, network)
     };
     depin_index::router(reading).merge(page::router())
@@ -95,8 +96,17 @@ async fn document(request: Request, next: Next) -> Response {
 }
 
 fn finish(router: Router) -> Router {
-    let router = router.layer(middleware::from_fn(document));
-    router.fallback(depin_index::http::not_found).layer(middleware::from_fn(harmless))
+    router.layer(middleware::from_fn(document)).layer(middleware::from_fn(harmless))
+}
+
+/// Under the API nothing but JSON; elsewhere are people with a browser.
+async fn nothing(uri: Uri) -> Response {
+    let path = uri.path();
+    if path == "/api" || path.starts_with("/api/") {
+        depin_index::http::not_found().await.into_response()
+    } else {
+        page::lost().await
+    }
 }
 
 /// Whatever a device wrote stays data: no browser may take an answer for a page, frame it, or tell others where it came from. A page of ours

@@ -1,10 +1,21 @@
-//! How long the root of an epoch waits for what.
+//! What the chain fixed when the network was deployed, and what follows from that for reading.
+
+use serde::Serialize;
 
 use crate::{EpochRow, RootStatus};
 
+/// What the contracts of the network were deployed with, as far as reading needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How many digits of an amount stand behind the point: the decimals of the token. By ERC-20 that is for showing amounts only.
+    pub decimals: u8,
+    /// How long roots and disputes wait.
+    pub windows: Windows,
+}
+
 /// How long roots and disputes wait on the chain: what the network's distributor was deployed with. A pause of the distributor makes a wait
 /// longer by as much of it as it covers, which is not in here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Windows {
     /// How long a proposed root can be challenged, in seconds.
     pub challenge: u64,
