@@ -4,10 +4,12 @@ use alloy::{
     network::TransactionBuilder,
     primitives::{Address, Bytes},
     providers::Provider,
-    rpc::types::TransactionRequest,
+    rpc::{json_rpc::RpcError, types::TransactionRequest},
     sol_types::SolConstructor,
+    transports::TransportError,
 };
 use depin_core::{Amount, Bps, NetworkId};
+use depin_index::WINDOW;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
     contracts::{DeviceRegistry, NetworkToken, RewardDistributor, ServiceCredits},
 };
 
-/// Where a network's contracts are.
+/// Where a network's contracts are, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     /// The token.
@@ -26,6 +28,10 @@ pub struct Deployment {
     pub credits: Address,
     /// What pays the providers.
     pub distributor: Address,
+    /// A block before which the contracts said nothing: their events are read from here on. 0, the whole chain, is always right, and slow on
+    /// a long one.
+    #[serde(default)]
+    pub start_block: u64,
 }
 
 /// What is fixed when a network is deployed. Times are in seconds, as on the chain.
@@ -128,17 +134,17 @@ impl From<alloy::contract::Error> for DeployError {
     }
 }
 
-impl From<alloy::transports::TransportError> for DeployError {
-    fn from(error: alloy::transports::TransportError) -> Self {
+impl From<TransportError> for DeployError {
+    fn from(error: TransportError) -> Self {
         Self::Send(SendError::Unavailable(error))
     }
 }
 
 impl Deployment {
-    /// The addresses that a deployment by `deployer` from `first_nonce` on has.
+    /// The addresses that a deployment by `deployer` from `first_nonce` on has, whenever it was made.
     pub fn addresses(deployer: Address, first_nonce: u64) -> Self {
         let at = |offset: u64| deployer.create(first_nonce.saturating_add(offset));
-        Self { token: at(0), registry: at(1), credits: at(2), distributor: at(3) }
+        Self { token: at(0), registry: at(1), credits: at(2), distributor: at(3), start_block: 0 }
     }
 
     /// The network on the chain `chain_id`.
@@ -189,7 +195,8 @@ impl Deployment {
 /// # Errors
 /// [`DeployError`].
 pub async fn deploy(sender: &Sender, config: &DeployConfig) -> Result<Deployment, DeployError> {
-    let deployment = Deployment::addresses(sender.address(), config.first_nonce);
+    let mut deployment = Deployment::addresses(sender.address(), config.first_nonce);
+    deployment.start_block = start_block(sender.client(), deployment.token).await?;
     let codes = creation_codes(sender.address(), &deployment, config);
     let mut nonce = config.first_nonce;
     for ((contract, address), code) in deployment.named().into_iter().zip(codes) {
@@ -200,6 +207,28 @@ pub async fn deploy(sender: &Sender, config: &DeployConfig) -> Result<Deployment
     deployment.check(sender.client()).await?;
     check_config(sender.client(), &deployment, config).await?;
     Ok(deployment)
+}
+
+/// A block before the contract `first`, which is deployed before the others: the newest one while it is not there, otherwise found by halving
+/// as far as the node remembers what old blocks held.
+async fn start_block(client: &Client, first: Address) -> Result<u64, TransportError> {
+    let provider = client.provider();
+    // Invariant: the block `low` is before the contract (or is the first one), the block `high` is not.
+    let (mut low, mut high) = (0, provider.get_block_number().await?);
+    if provider.get_code_at(first).await?.is_empty() {
+        low = high;
+    }
+    while low.saturating_add(1) < high {
+        let middle = low.midpoint(high);
+        match provider.get_code_at(first).number(middle).await {
+            Ok(code) if code.is_empty() => low = middle,
+            Ok(_) => high = middle,
+            Err(RpcError::ErrorResp(_)) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    // A reorganisation may put the deployment into an earlier block than it was seen in; one deeper than this stops an index anyway.
+    Ok(low.saturating_sub(WINDOW))
 }
 
 /// Bytecode with constructor arguments, in the order of [`Deployment::named`].

@@ -10,19 +10,14 @@ use alloy::{
     transports::TransportError,
 };
 use depin_core::{Amount, ChainEvent, DeviceId, Digest, Epoch, Located, TypedKey};
+use depin_index::follow::MAX_LOGS;
 
 use crate::{
     Client, Deployment,
     contracts::{DeviceRegistry, RewardDistributor, ServiceCredits},
     finality::{HeaderError, header},
+    follow::too_much,
 };
-
-/// Blocks asked for at once: what public nodes answer.
-const CHUNK: u64 = 2_000;
-/// Most blocks one call covers.
-const MAX_BLOCKS: u64 = 1_000_000;
-/// Most events one call returns.
-const MAX_EVENTS: usize = 200_000;
 
 /// Why events could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,15 +26,11 @@ pub enum EventsError {
     /// The chain cannot be reached, or the node refuses.
     #[error("the events cannot be read: {0}; ask again or ask another node")]
     Unavailable(#[from] TransportError),
-    /// More than one call takes.
-    #[error("{found} {what} at once; ask for at most {max}")]
+    /// Too many blocks or events for one answer.
+    #[error("the node does not answer so much at once: {said}; ask for fewer blocks")]
     TooMuch {
-        /// Blocks or events.
-        what: &'static str,
-        /// How many.
-        found: u64,
-        /// How many are allowed.
-        max: u64,
+        /// What it said.
+        said: String,
     },
     /// A header that is missing or does not hold.
     #[error(transparent)]
@@ -62,47 +53,40 @@ pub enum EventsError {
     },
 }
 
-/// Every event of the contracts of `deployment` in the blocks `from..=to` that [`ChainEvent`] knows, in their order on the chain.
+/// Every event of the contracts of `deployment` in the blocks `from..=to` that [`ChainEvent`] knows, in their order on the chain. The node is
+/// asked for all of them at once; how many blocks it answers shows when it is asked.
 ///
 /// Each log is of one of the contracts, has the position and the block it should, and its block's header hashes to what the log says.
-/// Whether the node left any out cannot be told from logs; ask two nodes where that matters.
+/// The node must have the block `to`. Whether it left any log out cannot be told from logs; ask two nodes where that matters.
 ///
 /// # Errors
-/// [`EventsError`].
+/// [`EventsError`]; after [`EventsError::TooMuch`] fewer blocks may be answered.
 pub async fn events(
     client: &Client,
     deployment: &Deployment,
     from: u64,
     to: u64,
 ) -> Result<Vec<Located>, EventsError> {
-    let blocks = to.saturating_sub(from).saturating_add(1);
     if from > to {
         return Ok(Vec::new());
     }
-    if blocks > MAX_BLOCKS {
-        return Err(EventsError::TooMuch { what: "blocks", found: blocks, max: MAX_BLOCKS });
+    let logs = client.provider().get_logs(&filter(deployment, from, to)).await;
+    let logs = logs.map_err(|error| match too_much(&error) {
+        Some(said) => EventsError::TooMuch { said },
+        None => error.into(),
+    })?;
+    if logs.len() > MAX_LOGS {
+        return Err(EventsError::TooMuch { said: format!("{} logs, more than {MAX_LOGS}", logs.len()) });
     }
-    let mut located = Vec::new();
+    let mut located = Vec::with_capacity(logs.len());
     let mut hashes = BTreeMap::new();
-    let mut start = from;
-    while start <= to {
-        let end = start.saturating_add(CHUNK.saturating_sub(1)).min(to);
-        for log in client.provider().get_logs(&filter(deployment, start, end)).await? {
-            let found = read(deployment, &log, start, end, located.last())?;
-            hashes.insert(found.block, found.block_hash);
-            located.push(found);
-        }
-        if located.len() > MAX_EVENTS {
-            let found = u64::try_from(located.len()).unwrap_or(u64::MAX);
-            return Err(EventsError::TooMuch {
-                what: "events",
-                found,
-                max: u64::try_from(MAX_EVENTS).unwrap_or(u64::MAX),
-            });
-        }
-        let Some(next) = end.checked_add(1) else { break };
-        start = next;
+    for log in logs {
+        let found = read(deployment, &log, from, to, located.last())?;
+        hashes.insert(found.block, found.block_hash);
+        located.push(found);
     }
+    // A node that is behind answers as if the blocks it lacks were empty.
+    header(client, to).await?;
     for (block, hash) in hashes {
         if Digest(header(client, block).await?.hash_slow().0) != hash {
             return Err(EventsError::Reorganised { block });

@@ -142,10 +142,18 @@ fn log(log: Log) -> ChainLog {
     }
 }
 
-/// What a node says to a range of logs. Each names its limits in other words and codes, so whatever it answers about the request, rather
-/// than about who asks, is tried again with fewer blocks; at one block it is taken as it is.
+/// What a node says to a range of logs.
 fn refused(error: TransportError) -> ReadError {
-    let too_much = match &error {
+    match too_much(&error) {
+        Some(said) => ReadError::TooMuch { said },
+        None => ReadError::Failed(Box::new(error)),
+    }
+}
+
+/// What a node says when it may answer fewer blocks; none when it would not. Each names its limits in other words and codes, so whatever it
+/// answers about the request, rather than about who asks, is tried again with fewer; at one block it is taken as it is.
+pub(crate) fn too_much(error: &TransportError) -> Option<String> {
+    let too_much = match error {
         RpcError::ErrorResp(payload) => !is_about_us(payload),
         RpcError::Transport(TransportErrorKind::HttpError(http)) => http.status == 413,
         RpcError::Transport(TransportErrorKind::Custom(cause)) => {
@@ -153,10 +161,7 @@ fn refused(error: TransportError) -> ReadError {
         }
         _ => false,
     };
-    if too_much {
-        return ReadError::TooMuch { said: error.to_string().chars().take(512).collect() };
-    }
-    ReadError::Failed(Box::new(error))
+    too_much.then(|| error.to_string().chars().take(512).collect())
 }
 
 /// Whether a node refuses whoever asks, or the method, and not what was asked for.

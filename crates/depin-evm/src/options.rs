@@ -6,7 +6,7 @@ use std::time::Duration;
 pub struct Options {
     /// How many blocks, its own included, make a transaction count: 1 is as soon as it is in a block.
     pub confirmations: u64,
-    /// How often the chain is asked about a transaction.
+    /// How often the chain is asked about a transaction, and an index asks it for news.
     pub poll: Duration,
     /// After which time without a block a transaction is sent again with higher fees.
     pub bump_after: Duration,
@@ -50,6 +50,13 @@ impl Options {
     #[must_use]
     pub const fn confirmations(mut self, confirmations: u64) -> Self {
         self.confirmations = confirmations;
+        self
+    }
+
+    /// The same, asked more or less often.
+    #[must_use]
+    pub const fn poll(mut self, poll: Duration) -> Self {
+        self.poll = poll;
         self
     }
 

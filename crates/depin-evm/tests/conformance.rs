@@ -48,6 +48,7 @@ macro_rules! facts {
 
 facts!(
     a_deployment_is_made_once_and_found_again,
+    a_deployment_knows_the_block_before_which_it_said_nothing,
     the_registry_keeps_the_rules_of_its_seam,
     the_distributor_keeps_the_rules_of_its_seam,
     refused_bindings_say_why,
@@ -83,6 +84,22 @@ async fn a_deployment_is_made_once_and_found_again(stage: Stage) {
     assert!(matches!(refused, DeployError::NoCode { contract: "ServiceCredits", .. }), "{refused}");
     let swapped = Deployment { credits: deployment.token, token: deployment.credits, ..deployment };
     assert!(swapped.check(&stage.client).await.is_err());
+}
+
+async fn a_deployment_knows_the_block_before_which_it_said_nothing(stage: Stage) {
+    stage.rpc("anvil_mine", json!([1_000])).await;
+    let network = Network::on(&stage).await;
+    let start = network.deployment.start_block;
+    // As far back as a reorganisation could have carried it, and no further.
+    assert!((700..1_010).contains(&start), "{start}");
+    network.pay(500).await;
+    let height = stage.height().await;
+    let read = events(&stage.client, &network.deployment, start, height).await.unwrap();
+    assert_eq!(read.len(), 1);
+    assert_eq!(read, events(&stage.client, &network.deployment, 0, height).await.unwrap());
+    // Asked for again much later, it is found where it was.
+    stage.rpc("anvil_mine", json!([1_000])).await;
+    assert_eq!(deploy(&network.operator, &network.config).await.unwrap(), network.deployment);
 }
 
 async fn the_registry_keeps_the_rules_of_its_seam(stage: Stage) {

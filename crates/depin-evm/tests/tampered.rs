@@ -175,11 +175,29 @@ async fn a_header_that_is_not_its_hash_is_refused() {
 }
 
 #[tokio::test]
-async fn too_many_blocks_at_once_are_refused() {
-    let (chain, deployment, _) = network().await;
-    let error = events(&chain.client(), &deployment, 0, u64::MAX).await.unwrap_err();
-    assert!(matches!(error, EventsError::TooMuch { what: "blocks", .. }), "{error}");
+async fn a_node_that_does_not_answer_so_much_at_once_is_told_from_one_that_does_not_answer() {
+    let (chain, deployment, height) = network().await;
+    let says = |code, message: &'static str| {
+        Tamper::client(&chain, Options::local(), "eth_getLogs", move |_, _| {
+            Err(ErrorPayload { code, message: message.into(), data: None })
+        })
+    };
+    for (code, message) in [(-32005, "query exceeds max results 10000"), (-32602, "block range too wide")] {
+        let error = events(&says(code, message), &deployment, 0, height).await.unwrap_err();
+        assert!(matches!(&error, EventsError::TooMuch { said } if said.contains(message)), "{error}");
+    }
+    for (code, message) in [(429, "slow down"), (-32601, "no such method"), (-32000, "rate limit reached")] {
+        let error = events(&says(code, message), &deployment, 0, height).await.unwrap_err();
+        assert!(matches!(error, EventsError::Unavailable(_)), "{error}");
+    }
     assert_eq!(events(&chain.client(), &deployment, 5, 4).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_node_that_lacks_the_last_block_is_not_believed_that_it_is_empty() {
+    let (chain, deployment, height) = network().await;
+    let error = events(&chain.client(), &deployment, 0, height + 1).await.unwrap_err();
+    assert!(matches!(error, EventsError::Header(HeaderError::Missing { .. })), "{error}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use depin::api::{NetworkInfo, Phase, Status};
 use depin_core::{Address, Amount, Deal, DeviceId, Epoch, SignedDeal, Units, sha256};
-use depin_evm::{Client, ContractCallError, Deployment, PrivateKeySigner, SignerError, SignerSync, credits};
+use depin_evm::{Client, ContractCallError, PrivateKeySigner, SignerError, SignerSync, credits};
 use depin_proof::possession::{self, PieceSet, PieceSetError};
 use depin_rewards::deal_signing_hash;
 use serde::{Deserialize, Serialize};
@@ -193,13 +193,7 @@ impl Customer {
         if due == Amount::ZERO || credit >= due.mul_div_floor(PLENTY, 1)? {
             return Ok(());
         }
-        let contracts = self.info.contracts;
-        let deployment = Deployment {
-            token: contracts.token,
-            registry: contracts.registry,
-            credits: contracts.credits,
-            distributor: contracts.distributor,
-        };
+        let deployment = self.info.deployment();
         credits::pay(&self.chain.sender(self.wallet.clone()), &deployment, self.address(), due).await?;
         Ok(())
     }

@@ -37,6 +37,9 @@ pub struct NetworkInfo {
     pub params: NetworkParams,
     /// Its contracts.
     pub contracts: Contracts,
+    /// A block before which its contracts said nothing: whoever reads their events may begin here.
+    #[serde(default)]
+    pub start_block: u64,
     /// The chain in words: `embedded`, `anvil` or its URL.
     pub chain: String,
     /// Where the chain is reached, if the node says so.

@@ -13,7 +13,9 @@ use depin::{
     node::{bundle_path, catalogue, payout},
 };
 use depin_core::{B256, DeviceId, Digest, Epoch};
-use depin_evm::{ContractCallError, ContractError, EvmLedger, PrivateKeySigner, contracts::EpochStatus};
+use depin_evm::{
+    ContractCallError, ContractError, EvmLedger, Options, PrivateKeySigner, contracts::EpochStatus,
+};
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
@@ -158,7 +160,7 @@ async fn compare_with_chain(
     answer: &mut Answer,
 ) -> Result<()> {
     let client = match (std::env::var(super::RPC_VARIABLE), &arguments.state) {
-        (Ok(url), _) => super::chain(&url, params.chain_id).await?,
+        (Ok(url), _) => super::chain(&url, params.chain_id, Options::remote()).await?,
         (Err(_), Some(state)) if state.join("chain").is_dir() => super::embedded(state, params.chain_id)?,
         _ => return Ok(()),
     };
@@ -170,6 +172,7 @@ async fn compare_with_chain(
         registry: params.registry,
         credits: Default::default(),
         distributor: params.distributor,
+        start_block: 0,
     };
     let ledger = EvmLedger::new(client.sender(PrivateKeySigner::random()), &deployment);
     let state = match ledger.state(epoch).await {

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use depin_evm::Options;
 use depin_lab::{
     client::NodeClient,
     customer::{Customer, CustomerConfig},
@@ -42,7 +43,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
             let config: CustomerConfig = serde_json::from_slice(&super::read(&settings.config)?)?;
             let url = std::env::var(super::RPC_VARIABLE).context("DEPIN_RPC is not set")?;
             let info = NodeClient::new(&config.node, config.member)?.network().await?;
-            let chain = super::chain(&url, info.params.chain_id).await?;
+            let chain = super::chain(&url, info.params.chain_id, Options::local()).await?;
             Customer::start(config, chain).await?.run().await?;
         }
     }

@@ -21,9 +21,9 @@ use depin_evm::{
 pub(crate) const RPC_VARIABLE: &str = "DEPIN_RPC";
 
 /// The chain at `url`, which must be the chain `chain_id`.
-pub(crate) async fn chain(url: &str, chain_id: u64) -> Result<Client> {
+pub(crate) async fn chain(url: &str, chain_id: u64, options: Options) -> Result<Client> {
     let url: Url = url.parse().with_context(|| format!("{RPC_VARIABLE} is no URL"))?;
-    connect(&[url], chain_id, Options::local()).await.with_context(|| {
+    connect(&[url], chain_id, options).await.with_context(|| {
         format!("{RPC_VARIABLE} should name the chain of this network, {chain_id}; set it to that one, or unset it")
     })
 }

@@ -5,13 +5,11 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 use anyhow::{Context, Result, bail};
 use depin::{
     Network,
-    api::{Contracts, NetworkInfo},
-    node::{
-        Chain, Clock, Launch, Limits, Node, NodeOptions, NodeParts, bind, block_beacon, catalogue, serve,
-    },
+    api::NetworkInfo,
+    node::{Chain, Clock, Launch, Limits, Node, NodeParts, bind, block_beacon, catalogue, serve},
 };
 use depin_core::{Millis, Timestamp};
-use depin_evm::{BlockBeacon, Deployment, Finality, Moments, Sender, deploy};
+use depin_evm::{BlockBeacon, Finality, Moments, Sender, deploy};
 use depin_identity::SoftwareKey;
 use depin_lab::device;
 use tokio::task::JoinSet;
@@ -29,6 +27,9 @@ pub(crate) struct Arguments {
     /// Length of an epoch in seconds, for --launch.
     #[arg(long, default_value_t = 3_600, requires = "launch", value_parser = clap::value_parser!(u64).range(1..=31_622_400))]
     epoch_length: u64,
+    /// When the first epoch opens, in seconds from now, for --launch.
+    #[arg(long, default_value_t = 60, requires = "launch", value_parser = clap::value_parser!(u64).range(1..=31_622_400))]
+    opens_in: u64,
     /// How long a root can be disputed in seconds, for --launch.
     #[arg(long, default_value_t = 172_800, requires = "launch", value_parser = clap::value_parser!(u64).range(1..=2_592_000))]
     challenge_window: u64,
@@ -90,7 +91,7 @@ async fn open(arguments: &Arguments, config: &Config) -> Result<Node> {
         if network_path.exists() {
             bail!("{} holds a network already; start it without --launch", state.display());
         }
-        let client = super::chain(&url, super::chain_id(&url).await?).await?;
+        let client = super::chain(&url, super::chain_id(&url).await?, config.chain()).await?;
         let info = launch(arguments, &client.sender(operator.clone()), &key).await?;
         device::replace(&network_path, &serde_json::to_vec_pretty(&info)?)?;
         eprintln!("launched network {} on chain {}", info.params.network(), info.params.chain_id);
@@ -99,16 +100,12 @@ async fn open(arguments: &Arguments, config: &Config) -> Result<Node> {
     if info.params.node != key.public().typed() {
         bail!("{} is not the key of this network's node; restore it from a copy", key_path.display());
     }
-    let client = super::chain(&url, info.params.chain_id).await?;
-    let deployment = deployment(&info);
+    let client = super::chain(&url, info.params.chain_id, config.chain()).await?;
+    let deployment = info.deployment();
     deployment.check(&client).await?;
     let finality = Finality::Depth(config.finality_depth);
     let beacons =
         BlockBeacon::new(client.clone(), finality, moments(info.params.genesis, info.params.epoch_length)?);
-    let options = NodeOptions {
-        keep_epochs: Some(config.keep_epochs).filter(|epochs| *epochs > 0),
-        ..NodeOptions::default()
-    };
     let parts = NodeParts {
         dir: state.clone(),
         network: Network::new(info.params.clone(), &catalogue())?,
@@ -118,7 +115,7 @@ async fn open(arguments: &Arguments, config: &Config) -> Result<Node> {
         beacons: Arc::new(beacons),
         clock: Clock::Wall,
         tamper: None,
-        options,
+        options: config.options(),
     };
     Ok(Node::open(parts).await?)
 }
@@ -130,12 +127,6 @@ pub(crate) fn network(state: &Path) -> Result<NetworkInfo> {
         .with_context(|| format!("{} describes no network", path.display()))
 }
 
-/// Where its contracts are.
-pub(crate) fn deployment(info: &NetworkInfo) -> Deployment {
-    let Contracts { token, registry, credits, distributor } = info.contracts;
-    Deployment { token, registry, credits, distributor }
-}
-
 /// When each epoch's beacon falls: where its commitments end.
 fn moments(genesis: Timestamp, length: Millis) -> Result<Moments> {
     let offset = Launch::commit()?.floor_of(depin_core::Amount(u128::from(length.0))).0;
@@ -143,7 +134,7 @@ fn moments(genesis: Timestamp, length: Millis) -> Result<Moments> {
 }
 
 async fn launch(arguments: &Arguments, operator: &Sender, key: &SoftwareKey) -> Result<NetworkInfo> {
-    let genesis = Clock::Wall.now().0.div_euclid(1000).saturating_add(60);
+    let genesis = Clock::Wall.now().0.div_euclid(1000).saturating_add(arguments.opens_in);
     let length = Millis(arguments.epoch_length.saturating_mul(1000));
     let launch = Launch {
         genesis,
@@ -160,10 +151,10 @@ async fn launch(arguments: &Arguments, operator: &Sender, key: &SoftwareKey) -> 
     let first_nonce = operator.client().next_nonce(operator.address()).await?;
     let deployment = deploy(operator, &launch.deploy_config(first_nonce, operator.address())?).await?;
     let chain_id = operator.client().chain_id();
-    let Deployment { token, registry, credits, distributor } = deployment;
     Ok(NetworkInfo {
         params: launch.params(chain_id, &deployment, key.public().typed())?,
-        contracts: Contracts { token, registry, credits, distributor },
+        contracts: deployment.into(),
+        start_block: deployment.start_block,
         chain: format!("chain {chain_id}"),
         // A URL may hold a secret, so the node does not tell its own.
         rpc: None,

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use depin::node::Limits;
+use depin::node::{Limits, NodeOptions};
 
 use super::Config;
 
@@ -69,6 +69,8 @@ impl Default for Config {
             keystore: None,
             keystore_password_file: None,
             finality_depth: 2,
+            poll_ms: 1_000,
+            blocks_per_request: NodeOptions::default().blocks_per_request,
             intake: local(8600),
             reading: local(8601),
             administration: local(8602),
@@ -175,6 +177,26 @@ pub(super) const KEYS: &[Key] = &[
         shown
     ),
     key!(
+        "chain.poll_ms",
+        Number,
+        "MILLISECONDS",
+        "How often the chain is asked for news",
+        "a whole number of milliseconds from 10 to 60000",
+        poll_ms,
+        number::<u64, 10, 60_000>,
+        shown
+    ),
+    key!(
+        "chain.blocks_per_request",
+        Number,
+        "BLOCKS",
+        "The most blocks that one eth_getLogs asks for; what the RPC refuses is asked for in smaller parts",
+        COUNT,
+        blocks_per_request,
+        number::<u64, 1, 1_000_000>,
+        shown
+    ),
+    key!(
         "intake.listen",
         Text,
         "ADDRESS",
@@ -208,7 +230,7 @@ pub(super) const KEYS: &[Key] = &[
         "limits.connections",
         Number,
         "COUNT",
-        "Connections at once, of each listener",
+        "Connections at once, of each listener; streams are among them",
         COUNT,
         connections,
         count,

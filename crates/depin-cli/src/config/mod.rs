@@ -6,11 +6,13 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use depin::node::{Limits, mqtt::Broker};
-use depin_evm::{PrivateKeySigner, open_keystore, signer_from_env};
+use depin::node::{Limits, NodeOptions, mqtt::Broker};
+use depin_evm::{Options, PrivateKeySigner, open_keystore, signer_from_env};
+use depin_index::StreamLimits;
 use toml_edit::{Document, Item, TableLike, Value};
 
 pub(crate) use self::keys::Key;
@@ -28,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) keystore: Option<PathBuf>,
     pub(crate) keystore_password_file: Option<PathBuf>,
     pub(crate) finality_depth: u64,
+    pub(crate) poll_ms: u64,
+    pub(crate) blocks_per_request: u64,
     pub(crate) intake: SocketAddr,
     pub(crate) reading: SocketAddr,
     pub(crate) administration: SocketAddr,
@@ -107,6 +111,28 @@ impl Config {
             burst: self.burst,
             proxies: self.proxies.clone(),
             ..Limits::default()
+        }
+    }
+
+    /// How the chain is waited for. A transaction that a reorganisation takes away is sent again once that is seen, so one block is enough.
+    pub(crate) fn chain(&self) -> Options {
+        Options::remote().confirmations(1).poll(Duration::from_millis(self.poll_ms))
+    }
+
+    /// How the node keeps its files, follows its chain and tells what changed. A stream is a connection: whoever may have the one may have the
+    /// other.
+    pub(crate) fn options(&self) -> NodeOptions {
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let streams = StreamLimits {
+            clients: count(self.connections),
+            clients_per_address: count(self.connections_per_client),
+            ..StreamLimits::default()
+        };
+        NodeOptions {
+            keep_epochs: Some(self.keep_epochs).filter(|epochs| *epochs > 0),
+            blocks_per_request: self.blocks_per_request,
+            streams,
+            ..NodeOptions::default()
         }
     }
 

@@ -92,11 +92,16 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts it and waits until the node answers.
-    pub async fn start(mut command: Command) -> Self {
+    /// Starts it.
+    pub fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut network = Self { child, lines, said: String::new(), url: String::new(), rpc: String::new() };
+        Self { child, lines, said: String::new(), url: String::new(), rpc: String::new() }
+    }
+
+    /// Starts it and waits until the node answers.
+    pub async fn start(command: Command) -> Self {
+        let mut network = Self::spawn(command);
         let url = network.line("node ").await;
         let rpc = network.line("chain ").await;
         (network.url, network.rpc) = (url.trim().to_owned(), rpc.trim().to_owned());
@@ -151,6 +156,14 @@ impl Network {
     /// Kills it with SIGKILL, so that it can clean up nothing.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// Asks it to stop, as a service manager does, and waits until it has.
+    pub async fn terminate(self) -> Run {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(sent.success());
+        self.end().await
     }
 
     /// Waits until it ends by itself.

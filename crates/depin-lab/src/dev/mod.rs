@@ -13,9 +13,9 @@ use std::{
 
 use depin::{
     Bundle, Catalogue, Network,
-    api::{Contracts, NetworkInfo, Phase},
+    api::{NetworkInfo, Phase},
     network::NetworkError,
-    node::{Clock, Launch, Node, NodeError, NodeOptions, NodeParts, launch::TOKEN},
+    node::{Clock, Launch, Limits, Node, NodeError, NodeOptions, NodeParts, launch::TOKEN, serve},
     params::BeaconParams,
 };
 use depin_core::{Address, Epoch, Millis, OutOfBounds, Timestamp, sha256};
@@ -23,6 +23,7 @@ use depin_evm::{Deployment, Finality};
 use depin_identity::SoftwareKey;
 use depin_proof::SeedBeacon;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::{chain::DevChain, members::Members};
 pub use self::{
@@ -299,6 +300,8 @@ struct World {
     rpc: String,
     /// The first epoch of this run.
     first: Epoch,
+    /// Ends the listener with this.
+    _stop: DropGuard,
     /// Ends with this.
     _lock: std::fs::File,
 }
@@ -338,10 +341,10 @@ impl World {
         let rpc = chain.url();
         // A URL may hold a secret: only one that is a host and nothing more is told to others.
         let public_rpc = config.chain.is_public().then(|| rpc.clone());
-        let Deployment { token, registry, credits, distributor } = deployed.deployment;
         let info = NetworkInfo {
             params,
-            contracts: Contracts { token, registry, credits, distributor },
+            contracts: deployed.deployment.into(),
+            start_block: deployed.deployment.start_block,
             chain: config.chain.to_string(),
             rpc: public_rpc.clone(),
         };
@@ -362,15 +365,33 @@ impl World {
         let port = |error| DevError::Port { port: config.port, error };
         let listener = tokio::net::TcpListener::bind(address).await.map_err(port)?;
         let url = format!("http://{}", listener.local_addr().map_err(port)?);
-        let router = node.router();
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(
+            "all",
+            listener,
+            node.router(),
+            limits(),
+            Arc::clone(node.metrics()),
+            stop.clone(),
+        ));
         let shown = public_rpc.unwrap_or_else(|| config.chain.to_string());
         watch(Progress::Ready { url: url.clone(), rpc: shown });
         let first = node.epoch().await;
         watch(Progress::Step("starting devices and customers, each a process of its own".into()));
         let members = Members::start(config, cast, &node, &url, &rpc).await?;
         let deployment = deployed.deployment;
-        Ok(Self { config: config.clone(), chain, deployment, node, members, rpc, first, _lock: lock })
+        let stop = stop.drop_guard();
+        Ok(Self {
+            config: config.clone(),
+            chain,
+            deployment,
+            node,
+            members,
+            rpc,
+            first,
+            _stop: stop,
+            _lock: lock,
+        })
     }
 
     /// Runs the epochs.
@@ -494,6 +515,13 @@ pub fn lock(state: &Path) -> Result<std::fs::File, DevError> {
         }
         Err(std::fs::TryLockError::Error(error)) => Err(DeviceError::Io { path, error }.into()),
     }
+}
+
+/// A node's limits, except that everybody is one client: the members and the browser are all on this machine.
+fn limits() -> Limits {
+    let limits = Limits::default();
+    let everybody = limits.connections;
+    Limits { connections_per_client: everybody, rate: 1_000_000, burst: 1_000_000, ..limits }
 }
 
 fn node_key(state: &Path, seed: Option<&[u8; 32]>) -> Result<SoftwareKey, DevError> {

@@ -148,13 +148,12 @@ pub(super) async fn report(world: &World) -> Result<Report, DevError> {
         audit_elsewhere(world, bundle.header.epoch, &mut audit, &mut problems).await?;
     }
     let params = world.node.network().params();
-    let depin_evm::Deployment { token, registry, credits, distributor } = world.deployment;
     Ok(Report {
         network: NetworkReport {
             chain: world.config.chain.to_string(),
             chain_id: params.chain_id,
             beacon: params.beacon.kind.clone(),
-            contracts: Contracts { token, registry, credits, distributor },
+            contracts: world.deployment.into(),
         },
         epochs,
         devices,

@@ -2,6 +2,8 @@
 
 use depin_evm::{Deployment, EvmLedger, EvmRegistry, Finality, Sender};
 
+use crate::api::{Contracts, NetworkInfo};
+
 /// The chain as the operator of a node uses it.
 #[derive(Clone, Debug)]
 pub struct Chain {
@@ -43,5 +45,19 @@ impl Chain {
     /// The reward distributor.
     pub const fn ledger(&self) -> &EvmLedger {
         &self.ledger
+    }
+}
+
+impl From<Deployment> for Contracts {
+    fn from(Deployment { token, registry, credits, distributor, .. }: Deployment) -> Self {
+        Self { token, registry, credits, distributor }
+    }
+}
+
+impl NetworkInfo {
+    /// Where its contracts are, and since when.
+    pub const fn deployment(&self) -> Deployment {
+        let Contracts { token, registry, credits, distributor } = self.contracts;
+        Deployment { token, registry, credits, distributor, start_block: self.start_block }
     }
 }

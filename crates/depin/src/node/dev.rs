@@ -15,7 +15,7 @@ use depin_proof::SeedBeacon;
 
 use super::{Chain, Clock, Launch, Node, NodeError, NodeOptions, NodeParts, launch::TOKEN};
 use crate::{
-    api::{Contracts, NetworkInfo},
+    api::NetworkInfo,
     network::{Catalogue, Network, NetworkError},
     params::BeaconParams,
 };
@@ -110,10 +110,10 @@ impl Network {
             operator.send(token.transfer(*wallet, gift).into_transaction_request()).await?;
         }
         let params = launch.params(chain.chain_id(), &deployment, key.public().typed())?;
-        let Deployment { token, registry, credits, distributor } = deployment;
         let info = NetworkInfo {
             params: params.clone(),
-            contracts: Contracts { token, registry, credits, distributor },
+            contracts: deployment.into(),
+            start_block: deployment.start_block,
             chain: "embedded".into(),
             rpc: None,
         };

@@ -10,6 +10,8 @@ use crate::{api::Phase, network::Catalogue, params::BeaconParams};
 
 /// How long to wait before trying again what a chain or beacon refused.
 const RETRY: Duration = Duration::from_secs(5);
+/// How often what became final is taken in between the steps of an epoch.
+const FOLLOW: Duration = Duration::from_secs(5);
 
 /// What a node and an auditor with a chain know: what is in the box, and the beacons of a chain's blocks.
 pub fn catalogue() -> Catalogue {
@@ -30,7 +32,8 @@ pub fn block_beacon(moments: Moments) -> BeaconParams {
 }
 
 impl Node {
-    /// Runs epochs by the clock until `stop` ends. What fails for the moment (the chain, the beacon) is tried again.
+    /// Runs epochs by the clock until `stop` ends, and takes in what becomes final on the chain meanwhile. What fails for the moment (the chain,
+    /// the beacon) is tried again.
     ///
     /// An epoch whose commitments the node missed is closed without a beacon: what was wanted in it could not be checked, which is nobody's
     /// fault but the network's. It must not be opened late, when its beacon may be known already.
@@ -38,19 +41,33 @@ impl Node {
     /// # Errors
     /// [`NodeError`] that no later attempt can mend.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) -> Result<(), NodeError> {
-        tokio::pin!(stop);
+        tokio::select! {
+            () = stop => Ok(()),
+            ended = self.epochs() => ended,
+            () = self.keep_up() => Ok(()),
+        }
+    }
+
+    /// Epoch after epoch, until something fails that no later attempt can mend.
+    async fn epochs(&self) -> Result<(), NodeError> {
         loop {
-            tokio::select! {
-                () = &mut stop => return Ok(()),
-                done = self.turn() => match done {
-                    Ok(()) => {}
-                    Err(error) if error.is_temporary() => {
-                        tracing::warn!(%error, "trying again in {} s", RETRY.as_secs());
-                        tokio::time::sleep(RETRY).await;
-                    }
-                    Err(error) => return Err(error),
-                },
+            match self.turn().await {
+                Ok(()) => {}
+                Err(error) if error.is_temporary() => {
+                    tracing::warn!(%error, "trying again in {} s", RETRY.as_secs());
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Follows the chain for ever: who registered or paid is known before the next epoch, and a chain that is back is seen to be.
+    async fn keep_up(&self) {
+        loop {
+            tokio::time::sleep(FOLLOW).await;
+            // Whoever needs it asks again; what is wrong is said by the health.
+            drop(self.follow().await);
         }
     }
 

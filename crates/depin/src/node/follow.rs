@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Chain, Inner, Node, NodeError, health::Part};
+use super::{Chain, Inner, Metrics, Node, NodeError, health::Part};
 
 /// After which time a step counts as hanging.
 const STALL: Duration = Duration::from_secs(120);
@@ -54,6 +54,11 @@ impl StepError {
         matches!(self, Self::Advance(AdvanceError::Source(error)) if error.is_fatal())
     }
 
+    /// Whether the chain is what failed, and not the store.
+    const fn is_of_chain(&self) -> bool {
+        !matches!(self, Self::Advance(AdvanceError::Store(_)))
+    }
+
     const fn next(&self) -> &'static str {
         match self {
             _ if self.is_fatal() => {
@@ -71,14 +76,16 @@ impl StepError {
 }
 
 impl Follower {
-    pub(super) fn new(chain: &Chain, config: FollowConfig) -> Self {
+    pub(super) fn new(chain: &Chain, max_span: u64, streams: StreamLimits) -> Self {
+        let config =
+            FollowConfig { start: chain.deployment().start_block, max_span, ..FollowConfig::default() };
         let client = chain.sender().client();
         let reader = EvmReader::new(client.clone(), *chain.deployment(), chain.finality());
         Self {
             source: ChainSource::new(reader, config),
             poll: client.options().poll,
             turn: Mutex::new(()),
-            live: Live::new(StreamLimits::default()),
+            live: Live::new(streams),
             terms: Arc::default(),
         }
     }
@@ -135,7 +142,10 @@ impl Follower {
         }
     }
 
-    fn failed(&self, error: &StepError) {
+    fn failed(&self, error: &StepError, metrics: &Metrics) {
+        if error.is_of_chain() {
+            metrics.chain_error(Part::Index);
+        }
         let status = if error.is_fatal() { FollowStatus::Stopped } else { FollowStatus::Degraded };
         self.say(status, Some((error.to_string(), error.next())));
     }
@@ -167,7 +177,7 @@ pub(super) async fn run(node: Weak<Inner>) {
                 follower.poll
             }
             Err(error) => {
-                follower.failed(&error);
+                follower.failed(&error, &inner.metrics);
                 tracing::warn!(%error, "the index does not follow the chain");
                 backoff =
                     if error.is_fatal() { MAX_BACKOFF } else { backoff.saturating_mul(2).min(MAX_BACKOFF) };
@@ -191,7 +201,7 @@ impl Node {
     pub async fn caught_up(&self) -> Result<(), NodeError> {
         let inner = &self.0;
         inner.follower.catch_up(&inner.store).await.map_err(|error| {
-            inner.follower.failed(&error);
+            inner.follower.failed(&error, &inner.metrics);
             NodeError::Follow(error.to_string())
         })?;
         inner.follower.ask_terms(&inner.chain).await;

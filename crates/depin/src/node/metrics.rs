@@ -17,6 +17,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::health::Part;
 use crate::api::ReportResult;
 
 /// Label values that come from outside are kept up to this many; the rest is counted as `other`.
@@ -43,6 +44,8 @@ pub struct Metrics {
     mqtt_connected: Gauge,
     mqtt_lost: Counter,
     mqtt_redelivered: Counter,
+    chain_errors: Counters<1>,
+    journal_block: Gauge,
     /// Set when somebody asks.
     pub(super) gauges: NodeGauges,
 }
@@ -89,6 +92,8 @@ impl Default for Metrics {
             mqtt_connected: Gauge::default(),
             mqtt_lost: Counter::default(),
             mqtt_redelivered: Counter::default(),
+            chain_errors: Family::default(),
+            journal_block: Gauge::default(),
             gauges: NodeGauges::default(),
         };
         metrics.register();
@@ -154,6 +159,16 @@ impl Metrics {
             "mqtt_redelivered",
             "Messages that the MQTT broker delivered again",
             self.mqtt_redelivered.clone(),
+        );
+        registry.register(
+            "chain_errors",
+            "Reads and transactions that the chain did not answer as it should, by the part of the node that asked",
+            self.chain_errors.clone(),
+        );
+        registry.register(
+            "journal_block",
+            "The newest block whose events are in the journal",
+            self.journal_block.clone(),
         );
     }
 
@@ -230,6 +245,16 @@ impl Metrics {
             self.mqtt_lost.inc();
         }
         self.mqtt_connected.set(i64::from(connected));
+    }
+
+    /// The chain did not answer `part` as it should.
+    pub(super) fn chain_error(&self, part: Part) {
+        self.chain_errors.get_or_create(&[("part", part.as_str().into())]).inc();
+    }
+
+    /// The events of all blocks before `next` are in the journal.
+    pub(super) fn recorded(&self, next: u64) {
+        self.journal_block.set(i64::try_from(next.saturating_sub(1)).unwrap_or(i64::MAX));
     }
 
     /// The broker delivered a message again.

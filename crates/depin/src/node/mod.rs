@@ -24,6 +24,7 @@ mod metrics;
 pub mod mqtt;
 pub mod page;
 mod receipts;
+mod record;
 mod restore;
 mod room;
 mod serve;
@@ -39,7 +40,7 @@ use std::{
 
 use depin_core::{Epoch, Text, Timestamp};
 use depin_identity::{Domain, SoftwareKey};
-use depin_index::{FollowConfig, SqliteStore};
+use depin_index::{FollowConfig, SqliteStore, StreamLimits, follow::Span};
 use depin_proof::BeaconSource;
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, Semaphore, mpsc, watch},
@@ -91,11 +92,11 @@ pub struct NodeParts {
     pub clock: Clock,
     /// What a dishonest operator does to an epoch before closing it; simulations only.
     pub tamper: Option<Tamper>,
-    /// How it keeps its files.
+    /// How it keeps its files, follows its chain and tells what changed.
     pub options: NodeOptions,
 }
 
-/// How a node keeps its files.
+/// How a node keeps its files, follows its chain and tells what changed.
 #[derive(Clone, Debug)]
 pub struct NodeOptions {
     /// The journal keeps the entries of this many closed epochs; older ones are removed once their bundle is final on chain and lies on disk.
@@ -105,11 +106,21 @@ pub struct NodeOptions {
     pub segment_bytes: u64,
     /// The disk that holds journal and bundles.
     pub disk: Arc<dyn Disk>,
+    /// The most blocks whose events the chain is asked for at once. What an RPC refuses is asked for in smaller parts.
+    pub blocks_per_request: u64,
+    /// How much the streams of changes may cost.
+    pub streams: StreamLimits,
 }
 
 impl Default for NodeOptions {
     fn default() -> Self {
-        Self { keep_epochs: None, segment_bytes: 64 << 20, disk: Arc::new(FileSystem) }
+        Self {
+            keep_epochs: None,
+            segment_bytes: 64 << 20,
+            disk: Arc::new(FileSystem),
+            blocks_per_request: FollowConfig::default().max_span,
+            streams: StreamLimits::default(),
+        }
     }
 }
 
@@ -149,6 +160,8 @@ pub(crate) struct Inner {
     health: health::Monitor,
     /// Keeps the index at the head of the chain.
     follower: follow::Follower,
+    /// How many blocks the journal's events are asked for at once.
+    span: StdMutex<Span>,
     /// What may wait at the door, in kibibytes.
     room: Arc<Semaphore>,
     /// Refusals by reason that are counted, not kept.
@@ -199,7 +212,7 @@ impl Node {
     /// [`NodeError`].
     pub async fn open_on(parts: NodeParts, journal: Arc<dyn Journal>) -> Result<Self, NodeError> {
         let NodeParts { dir, network, info, key, chain, beacons, clock, tamper, options } = parts;
-        let NodeOptions { keep_epochs, disk, .. } = options;
+        let NodeOptions { keep_epochs, disk, blocks_per_request, streams, .. } = options;
         let bundles = dir.join("bundles");
         let made = disk.create_dir(&bundles).and_then(|()| disk.sync_dir(&dir));
         made.map_err(|error| NodeError::Io { path: bundles, error })?;
@@ -213,7 +226,7 @@ impl Node {
             schedule: None,
             beacon: None,
         }));
-        let follower = follow::Follower::new(&chain, FollowConfig::default());
+        let follower = follow::Follower::new(&chain, blocks_per_request, streams);
         let (intake, queue) = mpsc::channel(intake::QUEUE);
         let inner = Arc::new(Inner {
             core: Arc::new(Mutex::new(Core::new(State::new(domain)))),
@@ -235,6 +248,8 @@ impl Node {
             metrics: Arc::new(Metrics::default()),
             health: health::Monitor::default(),
             follower,
+            // As wide as can be from the start: where the steps end shows in the journal, and should depend on nothing but the chain.
+            span: StdMutex::new(Span::new(blocks_per_request, blocks_per_request)),
             room: Arc::new(Semaphore::new(intake::ROOM)),
             indexing: Mutex::default(),
             unwritable: AtomicBool::default(),
@@ -249,6 +264,7 @@ impl Node {
         if inner.clock.is_manual() {
             inner.clock.reach(restored.fold.latest).await;
         }
+        inner.metrics.recorded(restored.next_block);
         *inner.core.lock().await = restored;
         inner.index().await;
         let stop = inner.stop.subscribe();

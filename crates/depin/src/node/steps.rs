@@ -3,7 +3,6 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use depin_core::{Digest, Epoch, Timestamp};
-use depin_evm::{events, final_block};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -15,7 +14,6 @@ use crate::{
     api::{BeaconStatus, Phase, Status},
     bundle::Bundle,
     entry::Entry,
-    state::Place,
 };
 
 impl Node {
@@ -87,6 +85,9 @@ impl Node {
         let epoch = self.epoch().await;
         let beacon = inner.beacons.beacon(epoch).await.map_err(NodeError::from);
         let beacon = beacon.and_then(|beacon| beacon.ok_or(NodeError::NoBeacon(epoch)));
+        if matches!(beacon, Err(NodeError::Beacon(_))) {
+            inner.metrics.chain_error(Part::Beacon);
+        }
         inner.health.note(Part::Beacon, inner.now(), &beacon);
         let beacon = beacon?;
         let mut core = inner.lock().await;
@@ -130,6 +131,9 @@ impl Node {
 impl Inner {
     /// Takes note of how the chain answered.
     pub(super) fn heard<T>(&self, result: Result<T, NodeError>) -> Result<T, NodeError> {
+        if result.is_err() {
+            self.metrics.chain_error(Part::Chain);
+        }
         self.health.note(Part::Chain, self.now(), &result);
         result
     }
@@ -224,33 +228,5 @@ impl Inner {
         core.ahead = true;
         drop(self.go_back(core).await);
         Err(error)
-    }
-
-    /// Writes the events of blocks that became final since the last call. The chain is read while others have the core.
-    pub(super) async fn follow(self: &Arc<Self>) -> Result<(), NodeError> {
-        let from = self.core.lock().await.next_block;
-        let client = self.chain.sender().client();
-        let read = async {
-            let last = final_block(client, self.chain.finality()).await?;
-            let Some(last) = last.filter(|last| last.number >= from) else { return Ok(None) };
-            let located = events(client, self.chain.deployment(), from, last.number).await?;
-            Ok(Some((last, located)))
-        };
-        let Some((last, mut located)) = self.heard(read.await)? else { return Ok(()) };
-        let mut core = self.lock().await;
-        self.mend(&mut core).await?;
-        if last.number < core.next_block {
-            return Ok(());
-        }
-        // Somebody else may have written some of them meanwhile, and a restart may have gone back to a block that was read in part.
-        let known = core.fold.state.chain;
-        located.retain(|located| known.is_none_or(|known| Place::of(located) > known));
-        if located.is_empty() {
-            core.next_block = last.number.saturating_add(1);
-            return Ok(());
-        }
-        let mut entries: Vec<Entry> = located.into_iter().map(|located| Entry::Chain { located }).collect();
-        entries.push(Entry::Block { number: last.number, hash: last.hash });
-        self.write(&mut core, entries).await
     }
 }

@@ -12,7 +12,7 @@ use alloy::{
 };
 use depin::node::{Health, Part};
 use depin_evm::{Client, Options};
-use depin_index::Store;
+use depin_index::{FollowStatus, Store};
 
 use super::*;
 
@@ -38,6 +38,16 @@ impl tower::Service<RequestPacket> for Line {
         }
         self.chain.call(packet)
     }
+}
+
+/// How often the chain failed a part of the node, as its metrics say.
+async fn errors(node: &Node, part: &str) -> u64 {
+    let request = Request::builder().uri("/metrics").body(Body::empty()).unwrap();
+    let response = node.administration().oneshot(request).await.unwrap();
+    let text = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    let series = format!("depin_chain_errors_total{{part=\"{part}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |count| count.parse().unwrap())
 }
 
 async fn until(node: &Node, condition: impl Fn(&Health) -> bool) -> Health {
@@ -75,9 +85,21 @@ async fn a_chain_that_is_down_for_an_hour_holds_up_no_report() {
         assert_eq!((chain.since, health.takes_reports()), (Timestamp(GENESIS), true));
         assert!(chain.reason.contains("the line is cut") && !chain.next.is_empty(), "{chain:?}");
     }
+    until(&node, |health| health.of(Part::Index).is_some()).await;
+    let following = node.following();
+    assert_eq!(following.status, FollowStatus::Degraded, "{following:?}");
+    assert!(following.reason.unwrap().contains("cannot be read") && following.next.is_some());
+    let indexed = node.store().cursor().await.unwrap().block.unwrap().number;
     line.cut.store(false, Ordering::SeqCst);
+    stage.pay(7).await;
+    // Nobody asks for it: the index comes back by itself.
+    until(&node, |health| health.of(Part::Index).is_none()).await;
+    assert_eq!(node.following().status, FollowStatus::Live);
+    assert!(node.store().cursor().await.unwrap().block.unwrap().number > indexed);
     node.follow().await.unwrap();
     assert!(node.health().of(Part::Chain).is_none());
+    let (chain, index) = (errors(&node, "chain").await, errors(&node, "index").await);
+    assert!(chain >= 12 && index > 0, "{chain} {index}");
     let bundle = node.close_epoch().await.unwrap();
     assert_eq!(audit_receipts(&bundle, &receipts).unwrap().kept, 6);
 }

@@ -121,13 +121,31 @@ async fn a_torn_write_of_chain_events_is_completed_and_nothing_counts_twice() {
         std::fs::write(&path, &whole[..end]).unwrap();
         let node = stage.open().await;
         node.follow().await.unwrap();
-        let (_, body, _) =
-            call(&node, "GET", &format!("{}/{}", paths::CREDIT, wallet("customer").address()), Vec::new())
-                .await;
-        let credit: depin::api::Credit = serde_json::from_slice(&body).unwrap();
-        assert_eq!(credit.available, Amount(3_000), "{end}");
+        assert_eq!(credit(&node).await, Amount(3_000), "{end}");
         node.shutdown().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn events_that_could_not_be_written_are_read_again() {
+    let (stage, journal, node, _) = frail().await;
+    stage.pay(1_000).await;
+    journal.unwritable.store(true, Ordering::SeqCst);
+    journal.unreadable.store(true, Ordering::SeqCst);
+    assert!(node.follow().await.is_err());
+    stage.pay(2_000).await;
+    journal.unwritable.store(false, Ordering::SeqCst);
+    journal.unreadable.store(false, Ordering::SeqCst);
+    // What it took for written was not: it must not go on after it.
+    node.follow().await.unwrap();
+    assert_eq!(credit(&node).await, Amount(3_000));
+}
+
+/// What the customer can spend.
+async fn credit(node: &Node) -> Amount {
+    let path = format!("{}/{}", paths::CREDIT, wallet("customer").address());
+    let (_, body, _) = call(node, "GET", &path, Vec::new()).await;
+    serde_json::from_slice::<depin::api::Credit>(&body).unwrap().available
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod common;
 
 mod addresses;
+mod away;
 mod degraded;
 mod dev;
 mod disk;
@@ -30,7 +31,7 @@ use axum::{
 use common::*;
 use depin::{
     Bundle, Catalogue, Network, NetworkParams,
-    api::{ApiError, Contracts, NetworkInfo, ReportResult, ReportResults, Work, paths},
+    api::{ApiError, NetworkInfo, ReportResult, ReportResults, Work, paths},
     audit, audit_excerpt, audit_receipts,
     close::CloseError,
     entry::Entry,

@@ -131,6 +131,23 @@ async fn headers_that_do_not_end_and_bodies_beyond_the_limit_are_cut_off() {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let (_stage, node, _) = ready().await;
+    let limits = Limits { body_time: Duration::from_millis(50), ..Limits::default() };
+    for (router, path) in [(node.intake(), paths::REPORTS), (node.reading(), paths::RELAY)] {
+        let listener = listen(&node, router, limits.clone()).await;
+        let slow = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 90\r\n\r\na little");
+        let answer = ask(1, listener.address, &slow).await;
+        assert_eq!(status(&answer), 408, "{answer}");
+        assert!(answer.contains("did not arrive within 50ms") && answer.contains("\"next\""), "{answer}");
+        // Whoever sends all of it is served.
+        let whole =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n[]");
+        assert_ne!(status(&ask(1, listener.address, &whole).await), 408);
+    }
+}
+
+#[tokio::test]
 async fn a_stop_ends_those_that_wait_for_news() {
     let (_stage, node, _) = ready().await;
     let listener = listen(&node, node.intake(), Limits::default()).await;

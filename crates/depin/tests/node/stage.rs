@@ -42,10 +42,10 @@ impl Stage {
 
     pub(crate) fn parts(&self) -> NodeParts {
         let params = self.params();
-        let Deployment { token, registry, credits, distributor } = self.deployment;
         let info = NetworkInfo {
             params: params.clone(),
-            contracts: Contracts { token, registry, credits, distributor },
+            contracts: self.deployment.into(),
+            start_block: self.deployment.start_block,
             chain: "embedded".into(),
             rpc: None,
         };
@@ -69,9 +69,14 @@ impl Stage {
     /// Ends `node` and opens its directory again.
     pub(crate) async fn reopen(&self, node: Node) -> Node {
         drop(node);
+        self.reopen_with(|| self.parts()).await
+    }
+
+    /// Opens its directory again once the node before, which was dropped, has let go of it.
+    pub(crate) async fn reopen_with(&self, parts: impl Fn() -> NodeParts) -> Node {
         // What the old one was still doing gets its turn.
         for _ in 0..1_000 {
-            match Node::open(self.parts()).await {
+            match Node::open(parts()).await {
                 Err(NodeError::Journal(_)) => tokio::task::yield_now().await,
                 other => return other.unwrap(),
             }

@@ -118,7 +118,7 @@ async fn chain(config: &Config, info: Option<&NetworkInfo>, findings: &mut Findi
     let Some(client) = findings.take("chain", reach(config, info).await) else { return };
     findings.ok("chain", format!("chain {} answers", client.chain_id()));
     if let Some(info) = info {
-        match node::deployment(info).check(&client).await {
+        match info.deployment().check(&client).await {
             Ok(()) => findings.ok("contracts", "they are there"),
             Err(error) => findings.wrong("contracts", error.to_string()),
         }
@@ -137,7 +137,7 @@ async fn reach(config: &Config, info: Option<&NetworkInfo>) -> Result<Client> {
         Some(info) => info.params.chain_id,
         None => super::super::chain_id(&url).await?,
     };
-    super::super::chain(&url, expected).await
+    super::super::chain(&url, expected, config.chain()).await
 }
 
 /// When the chain's newest block was made.

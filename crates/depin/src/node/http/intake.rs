@@ -29,8 +29,6 @@ use crate::{
 
 /// Most bytes of a request's body: eight of the largest reports.
 pub(in crate::node) const MAX_BODY: usize = 8 << 20;
-/// Longest that a body may take.
-const BODY_TIME: Duration = Duration::from_secs(30);
 /// Most reports in one request.
 const MAX_REPORTS: usize = 1024;
 /// Longest a status request waits.
@@ -72,43 +70,31 @@ pub(super) struct Sent {
 impl FromRequest<Arc<Inner>> for Sent {
     type Rejection = Failure;
 
+    /// Reads the body piece by piece. Each piece takes room when it is there, so a client that only promises a large body takes none.
     async fn from_request(request: Request, inner: &Arc<Inner>) -> Result<Self, Failure> {
-        let sent = tokio::time::timeout(BODY_TIME, receive(request, inner)).await;
-        let late = |_| {
-            let message = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
-            Failure::new(StatusCode::REQUEST_TIMEOUT, "body", message, "send less at once")
+        let too_large = || {
+            let message = format!("more than {MAX_BODY} bytes");
+            Err(Failure::body(StatusCode::PAYLOAD_TOO_LARGE, message))
         };
-        sent.map_err(late)?
-    }
-}
-
-/// Reads the body piece by piece. Each piece takes room when it is there, so a client that only promises a large body takes none.
-async fn receive(request: Request, inner: &Inner) -> Result<Sent, Failure> {
-    let refused = |status, message: String| {
-        Err(Failure::new(status, "body", message, "send less at once, and all of it"))
-    };
-    let too_large = || refused(StatusCode::PAYLOAD_TOO_LARGE, format!("more than {MAX_BODY} bytes"));
-    let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
-    if http_body::Body::size_hint(request.body()).lower() > limit {
-        return too_large();
-    }
-    let mut room = Arc::clone(&inner.room).try_acquire_many_owned(1).map_err(|_| Failure::busy())?;
-    let mut bytes = Vec::new();
-    let mut pieces = request.into_body().into_data_stream();
-    while let Some(piece) = pieces.next().await {
-        let piece = match piece {
-            Ok(piece) => piece,
-            Err(error) => return refused(StatusCode::BAD_REQUEST, error.to_string()),
-        };
-        if bytes.len().saturating_add(piece.len()) > MAX_BODY {
+        let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
+        if http_body::Body::size_hint(request.body()).lower() > limit {
             return too_large();
         }
-        bytes.extend_from_slice(&piece);
-        let wanted = bytes.capacity().div_ceil(1024).saturating_sub(room.num_permits());
-        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-        room.merge(Arc::clone(&inner.room).try_acquire_many_owned(wanted).map_err(|_| Failure::busy())?);
+        let mut room = Arc::clone(&inner.room).try_acquire_many_owned(1).map_err(|_| Failure::busy())?;
+        let mut bytes = Vec::new();
+        let mut pieces = request.into_body().into_data_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| Failure::unread(StatusCode::BAD_REQUEST, &error))?;
+            if bytes.len().saturating_add(piece.len()) > MAX_BODY {
+                return too_large();
+            }
+            bytes.extend_from_slice(&piece);
+            let wanted = bytes.capacity().div_ceil(1024).saturating_sub(room.num_permits());
+            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+            room.merge(Arc::clone(&inner.room).try_acquire_many_owned(wanted).map_err(|_| Failure::busy())?);
+        }
+        Ok(Sent { bytes, room })
     }
-    Ok(Sent { bytes, room })
 }
 
 /// Hands work to the door and waits for the answer.

@@ -16,7 +16,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Inner, Node, intake::Refused, page};
+use super::{Inner, Node, intake::Refused, page, serve::Late};
 use crate::api::{ApiError, ApiErrorBody, paths};
 
 pub use self::admin::Readiness;
@@ -139,6 +139,19 @@ impl Failure {
 
     fn bad(message: impl std::fmt::Display, next: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", message.to_string(), next)
+    }
+
+    /// A body that is not taken.
+    fn body(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::new(status, "body", message, "send less at once, and all of it")
+    }
+
+    /// A body that could not be read: it came too late, or `status` says why.
+    fn unread(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
+        match Late::of(error) {
+            Some(late) => Self::body(StatusCode::REQUEST_TIMEOUT, late.to_string()),
+            None => Self::body(status, error.to_string()),
+        }
     }
 
     /// What went wrong, in words.

@@ -26,10 +26,7 @@ pub(super) async fn relay(
     State(inner): State<Arc<Inner>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<serde_json::Value>, Failure> {
-    let refused = |rejection: BytesRejection| {
-        Failure::new(rejection.status(), "body", rejection.body_text(), "send less at once, and all of it")
-    };
-    let body = body.map_err(refused)?;
+    let body = body.map_err(|rejection| Failure::unread(rejection.status(), &rejection))?;
     let claims: Vec<ClaimRequest> = serde_json::from_slice(&body)
         .map_err(|error| Failure::bad(error, "send a list of claims as JSON"))?;
     if claims.len() > 100 {

@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Connections, Limits, Quiet, budget::Budgets};
+use super::{Connections, Limits, Quiet, body::timed, budget::Budgets};
 use crate::{
     api::{ApiError, ApiErrorBody, paths},
     node::Metrics,
@@ -157,6 +157,7 @@ async fn admit(guard: &Guard, client: Option<SocketAddr>, request: Request, next
     if let Some(Err(wait)) = client.map(|client| guard.spend(client.ip())) {
         return guard.shed("rate", "this client asks more often than it may", wait);
     }
+    let request = request.map(|body| timed(body, guard.limits.body_time));
     // Who waits for news costs a connection and nothing else.
     let waits = request.uri().path() == paths::STATUS && request.uri().query().is_some();
     let places = if waits { &guard.waiting } else { &guard.requests };

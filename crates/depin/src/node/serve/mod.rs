@@ -1,5 +1,6 @@
 //! Listeners: sockets with limits. Whoever is beyond them is told when to come back, and costs nothing more.
 
+mod body;
 mod budget;
 mod guard;
 mod quiet;
@@ -27,7 +28,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-pub(super) use self::quiet::Quiet;
+pub(super) use self::{body::Late, quiet::Quiet};
 use self::{budget::block, guard::Guard};
 use super::Metrics;
 

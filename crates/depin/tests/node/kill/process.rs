@@ -113,14 +113,14 @@ pub(super) async fn be_a_node(settings: Settings) {
 async fn parts(settings: &Settings) -> NodeParts {
     let client = connect(&[settings.rpc.parse().unwrap()], CHAIN, Options::local()).await.unwrap();
     let operator = client.sender(wallet("operator"));
-    let Deployment { token, registry, credits, distributor } = settings.deployment;
-    let params = NetworkParams { distributor, ..params() };
+    let params = NetworkParams { distributor: settings.deployment.distributor, ..params() };
     NodeParts {
         dir: settings.dir.clone(),
         network: Network::new(params.clone(), &Catalogue::standard()).unwrap(),
         info: NetworkInfo {
             params,
-            contracts: Contracts { token, registry, credits, distributor },
+            contracts: settings.deployment.into(),
+            start_block: settings.deployment.start_block,
             chain: "embedded".into(),
             rpc: None,
         },

@@ -1,0 +1,231 @@
+//! `depin node` as an operator meets it: told by a file, on a chain reached over RPC, stopped by the system and started again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use depin_evm::{
+    PrivateKeySigner,
+    embedded::{Clock, Config, EmbeddedChain, serve},
+};
+use serde_json::Value;
+use support::{Network, Run, count, depin, files, run};
+use tokio::{process::Command, time::sleep};
+
+/// Blocks before the network's first.
+const OLD: u64 = 600;
+
+/// A chain that runs by itself: a block every fifth of a second.
+struct Chain {
+    served: serve::Served,
+    key: String,
+    miner: tokio::task::JoinHandle<()>,
+}
+
+impl Chain {
+    async fn start() -> Self {
+        let key = "0x".to_owned() + &"07".repeat(32);
+        let operator: PrivateKeySigner = key.parse().unwrap();
+        let ether = "100000000000000000000".parse().unwrap();
+        let config =
+            Config { clock: Clock::Wall, accounts: vec![(operator.address(), ether)], ..Config::default() };
+        let chain = EmbeddedChain::open(None, &config).unwrap();
+        for _ in 0..OLD {
+            chain.mine().unwrap();
+        }
+        let served = serve::serve(chain.clone(), 0).await.unwrap();
+        let miner = tokio::spawn(async move {
+            loop {
+                sleep(Duration::from_millis(200)).await;
+                chain.mine().unwrap();
+            }
+        });
+        Self { served, key, miner }
+    }
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        self.miner.abort();
+    }
+}
+
+/// An operator's directory: configuration, secret, state.
+struct Operator {
+    dir: tempfile::TempDir,
+    chain: Chain,
+}
+
+impl Operator {
+    async fn new() -> Self {
+        let (dir, chain) = (tempfile::tempdir().unwrap(), Chain::start().await);
+        let (url, state) = (dir.path().join("rpc-url"), dir.path().join("state"));
+        std::fs::write(&url, chain.served.url() + "\n").unwrap();
+        std::fs::set_permissions(&url, PermissionsExt::from_mode(0o600)).unwrap();
+        let text = format!(
+            "state = {state:?}\n[chain]\nrpc_file = {url:?}\npoll_ms = 20\nblocks_per_request = 50\n\
+             [intake]\nlisten = \"127.0.0.1:0\"\n[reading]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        std::fs::write(dir.path().join("depin.toml"), text).unwrap();
+        Self { dir, chain }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    fn command(&self, verb: &str, arguments: &str) -> Command {
+        let mut command = depin([verb, "--config"]);
+        command.arg(self.dir.path().join("depin.toml")).args(arguments.split_whitespace());
+        command.env("DEPIN_CHAIN_KEY", &self.chain.key);
+        command
+    }
+
+    async fn doctor(&self) -> Run {
+        run(self.command("doctor", "--json")).await
+    }
+}
+
+/// A node that runs, and where it listens.
+struct Node {
+    process: Network,
+    intake: String,
+    admin: String,
+}
+
+impl Node {
+    async fn start(command: Command) -> Self {
+        let mut process = Network::spawn(command);
+        let intake = process.line("intake ").await.trim().to_owned();
+        process.line("reading ").await;
+        let admin = process.line("admin ").await.trim().to_owned();
+        let node = Self { process, intake, admin };
+        node.until("it is ready", |_| true).await;
+        node
+    }
+
+    /// Waits until it is ready and `reached` what its metrics say; returns these.
+    async fn until(&self, what: &str, reached: impl Fn(&Metrics) -> bool) -> Metrics {
+        let client = depin_evm::http_client(false).unwrap().build().unwrap();
+        for _ in 0..1_500 {
+            let ready = client.get(format!("{}/readyz", self.admin)).send().await.unwrap();
+            if ready.status() == 200 {
+                let text = client.get(format!("{}/metrics", self.admin)).send().await.unwrap();
+                let metrics = Metrics(text.text().await.unwrap());
+                if reached(&metrics) {
+                    return metrics;
+                }
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        panic!("never: {what}");
+    }
+}
+
+struct Metrics(String);
+
+impl Metrics {
+    fn of(&self, series: &str) -> u64 {
+        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        self.0.lines().find_map(value).unwrap_or_default()
+    }
+}
+
+const ACCEPTED: &str = "depin_reports_total{way=\"http\",result=\"accepted\"}";
+
+async fn device(verb: &str, dir: &Path, node: &str) -> Command {
+    let mut command = depin(["device", verb, "--dir"]);
+    command.arg(dir);
+    if verb != "new" {
+        command.args(["--node", node]);
+    }
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_launched_takes_reports_stops_when_asked_and_goes_on() {
+    let operator = Operator::new().await;
+    let launch = "--launch --opens-in 3 --epoch-length 8 --challenge-window 2";
+    let node = Node::start(operator.command("node", launch)).await;
+    let network: Value =
+        serde_json::from_slice(&std::fs::read(operator.state().join("network.json")).unwrap()).unwrap();
+    let start = count(&network["start_block"]);
+    assert!((OLD - 300..OLD + 100).contains(&start), "{start}: not the whole chain");
+
+    let home = operator.dir.path().join("device");
+    run(device("new", &home, "").await).await.ok();
+    run(device("register", &home, &node.intake).await).await.ok();
+    let mut reporting = device("run", &home, &node.intake).await.spawn().unwrap();
+    let metrics = node.until("a report is acknowledged", |metrics| metrics.of(ACCEPTED) > 0).await;
+    assert!(metrics.of("depin_journal_block") > OLD);
+    let (before, entries) = (files(&operator.state().join("bundles")), metrics.of("depin_journal_entries"));
+    reporting.kill().await.unwrap();
+    let receipts = files(&home.join("receipts"));
+    assert!(!receipts.is_empty());
+    assert_eq!(node.process.terminate().await.ok().stdout, "");
+
+    let doctor = operator.doctor().await.ok().json();
+    let checks = doctor["checks"].as_array().unwrap();
+    for what in ["journal", "config", "operator", "network", "key", "chain", "contracts", "clock"] {
+        assert!(
+            checks.iter().any(|check| check["what"] == what && check["result"] == "ok"),
+            "{what}: {doctor}"
+        );
+    }
+    run(operator.command("node", launch)).await.fails(&["holds a network already", "without --launch"]);
+
+    let node = Node::start(operator.command("node", "")).await;
+    let metrics = node.until("the next epoch is closed", |_| {
+        files(&operator.state().join("bundles")).len() > before.len() + 1
+    });
+    assert!(metrics.await.of("depin_journal_entries") > entries);
+    node.process.terminate().await.ok();
+    let last = files(&operator.state().join("bundles")).len() - 1;
+    for epoch in 0..=last {
+        let mut audit = depin(["audit", &epoch.to_string(), "--json", "--state"]);
+        audit.arg(operator.state()).arg("--receipts").arg(home.join("receipts"));
+        run(audit).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_doctor_names_every_wrong_value_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("depin.toml");
+    let text = "state = \"nowhere\"\n\n[chain]\npoll_ms = 5\nblocks_per_request = \"many\"\n\n[reading]\nlistn = \"127.0.0.1:0\"\n";
+    std::fs::write(&path, text).unwrap();
+    let mut command = depin(["doctor", "--json", "--config"]);
+    command.arg(&path).current_dir(dir.path());
+    let doctor = run(command).await;
+    assert_eq!(doctor.code, Some(1), "{doctor:?}");
+    let checks = doctor.json();
+    let wrong: Vec<&str> = checks["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["what"] == "config")
+        .map(|check| check["detail"].as_str().unwrap())
+        .collect();
+    let expected = [
+        (4, "chain.poll_ms", "from 10 to 60000"),
+        (5, "chain.blocks_per_request", "a value of type string"),
+        (8, "reading.listn", "`reading.listen`"),
+    ];
+    assert_eq!(wrong.len(), expected.len(), "{wrong:?}");
+    for (said, (line, key, words)) in wrong.iter().zip(expected) {
+        assert!(said.starts_with(&format!("{}:{line}: ", path.display())), "{said}");
+        assert!(said.contains(key) && said.contains(words), "{said}");
+    }
+}
