@@ -8,11 +8,15 @@ import { fileURLToPath } from "node:url";
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 export const PROGRAM = process.env.DEPIN_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "debug/depin");
 
-/** Starts `depin dev` with cheaters; resolves when node and chain answer. */
-export async function startNetwork({ seed = "9" } = {}) {
+/**
+ * Starts `depin dev` with cheaters; resolves when node and chain answer. Its time is simulated: an epoch takes as long as its devices do. Without a
+ * seed it is the time of this machine.
+ */
+export async function startNetwork({ seed = "9", seconds = "5", devices = "4", cheaters = "5" } = {}) {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing; build it with \`cargo build -p depin-cli\`, or name it in DEPIN_BIN`);
   const state = mkdtempSync(join(tmpdir(), "depin-browser-"));
-  const args = ["dev", "--devices", "4", "--cheaters", "5", "--seed", seed, "--seconds-per-epoch", "5", "--port", "0", "--state", state];
+  const args = ["dev", "--devices", devices, "--cheaters", cheaters, "--seconds-per-epoch", seconds, "--port", "0", "--state", state];
+  if (seed !== null) args.push("--seed", seed);
   const child = spawn(PROGRAM, args, { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   const urls = await new Promise((resolve, reject) => {

@@ -162,6 +162,33 @@ test("nothing for axe-core to complain about, in the dark, in the light and on a
   assert.deepEqual(found, []);
 });
 
+test("an address that leads nowhere says so, and leads on", async () => {
+  const { page, offences, close } = await open(browser, network.node);
+  const answer = await page.goto(`${network.node}/devices/what`);
+  assert.equal(answer.status(), 404);
+  assert.equal(await page.locator("h1").textContent(), "Nothing is here");
+  await page.getByText("Go to the overview").click();
+  await page.waitForSelector("#card-paid");
+  assert.deepEqual(offences.filter((one) => !one.includes("status of 404")), []);
+  await close();
+});
+
+test("the CSV of a list has every row of it", async () => {
+  const { page, close } = await open(browser, network.node);
+  await visit(page, network.node, "/nodes");
+  const links = await page.locator("a.csv").evaluateAll((found) => found.map((one) => one.href));
+  await visit(page, network.node, `/owners/${owner}`);
+  links.push(...(await page.locator("a.csv").evaluateAll((found) => found.map((one) => one.href))));
+  assert.equal(links.length, 3, "devices, claims, and the devices of an owner");
+  for (const link of links) {
+    const { pathname, search } = new URL(link);
+    const rows = await all(network.node, `${pathname}${search.replace("format=csv", "format=json")}&limit=2`);
+    const lines = (await (await fetch(link)).text()).trimEnd().split("\r\n");
+    assert.ok(lines.length - 1 >= rows.length && rows.length > 0, `${link}: ${lines.length} lines, ${rows.length} rows`);
+  }
+  await close();
+});
+
 test("hostile text stays text", async (t) => {
   const evil = "<img src=x onerror=\"globalThis.owned=1\"><script>globalThis.owned=1</script>\u202Ekcab\u2066 =HYPERLINK(\"http://x.invalid\") javascript:alert(1)";
   const fields = new Set(["words", "next", "observed", "limit", "reason", "check", "message", "verifier", "unit", "chain"]);

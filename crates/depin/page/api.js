@@ -13,12 +13,16 @@ import { route } from "./router.js";
 /** @typedef {{path: string, topics: readonly string[], state: import("./vendor/signals-core.mjs").Signal<Answer<any>>, busy: boolean, again: boolean, due: number, used: number, timer: ReturnType<typeof setTimeout> | undefined}} Entry */
 
 const BASE = "/api/v1";
+const NETWORK = `${BASE}/network`;
 /** Answers kept: those shown, and some of those shown before, for going back. */
 const KEPT = 48;
 /** Longest wait for an answer. */
 const PATIENCE = 20_000;
 /** Shortest time between two reads of the same thing. */
 const PACE = 1_000;
+
+/** More than any token has; beyond it, what the node says is nonsense. */
+const MOST_DECIMALS = 77;
 
 /** @type {Map<string, Entry>} */
 const entries = new Map();
@@ -80,7 +84,24 @@ export function read(address, topics) {
     queueMicrotask(() => load(back));
   }
   entry.used = frame;
+  entry.topics = topics;
   return entry.state.value;
+}
+
+/** @typedef {{chain: string, params?: {chain_id?: number, unit?: string}, contracts?: {distributor?: string, registry?: string}, decimals?: number | null, windows?: {challenge: number, evidence: number, resolution: number, max_voids: number} | null}} Network */
+
+/** What network this is. Once the node knows what the contracts were deployed with, that does not change any more. */
+export function network() {
+  const known = entries.get(NETWORK)?.state.value.data?.decimals ?? null;
+  return /** @type {Answer<Network>} */ (read(NETWORK, known === null ? ["overview"] : []));
+}
+
+/** Decimals of the token; null while nobody knows, undefined while that is asked. Only while drawing. */
+export function decimals() {
+  const { data, waiting } = network();
+  if (waiting) return undefined;
+  const said = data?.decimals;
+  return typeof said === "number" && Number.isInteger(said) && said >= 0 && said <= MOST_DECIMALS ? said : null;
 }
 
 /** Begins a drawing: what is read from here on is in use. */

@@ -1,8 +1,5 @@
 // Numbers, times and names as people read them. Values in, text out: no clock, no document. Amounts are BigInt; nothing here rounds up.
 
-/** Decimals of the network's token: contracts/src/NetworkToken.sol keeps ERC-20's default. */
-export const DECIMALS = 18;
-
 /** Digits of a U256: what is longer is no number of ours. */
 const MAX_DIGITS = 78;
 
@@ -27,17 +24,21 @@ export function grouped(value) {
 }
 
 /**
- * Base units as tokens, cut (not rounded) to `places`; what would be cut to nothing shows as less than the smallest.
+ * Base units as tokens, cut (not rounded) to `most` places; what would be cut to nothing shows as less than the smallest. Where nobody knows the
+ * token's decimals, base units stay base units, and say so.
  * @param {unknown} text base units
- * @param {number} [places]
+ * @param {number | null} decimals of the token
+ * @param {number} [most]
  * @returns {string}
  */
-export function amount(text, places = 4) {
+export function amount(text, decimals, most = 4) {
   const value = big(text);
   if (value === null) return "–";
-  if (value < 0n) return `−${amount(-value, places)}`;
-  const one = 10n ** BigInt(DECIMALS);
-  const cut = 10n ** BigInt(DECIMALS - places);
+  if (value < 0n) return `−${amount(-value, decimals, most)}`;
+  if (decimals === null) return `${grouped(value)} base units`;
+  const places = Math.min(most, decimals);
+  const one = 10n ** BigInt(decimals);
+  const cut = 10n ** BigInt(decimals - places);
   const whole = value / one;
   const part = (value % one) / cut;
   if (whole === 0n && part === 0n && value > 0n) return `<0.${"0".repeat(places - 1)}1`;
@@ -46,11 +47,13 @@ export function amount(text, places = 4) {
 }
 
 /**
- * All digits of an amount in tokens.
+ * All digits of an amount.
  * @param {unknown} text base units
+ * @param {number | null} decimals of the token
  */
-export function exact(text) {
-  return amount(text, DECIMALS);
+export function exact(text, decimals) {
+  const all = amount(text, decimals, decimals ?? 0);
+  return decimals === null || all === "–" ? all : `${all} tokens`;
 }
 
 /**

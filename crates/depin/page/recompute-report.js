@@ -1,5 +1,5 @@
 // What came out, as elements. Text is only ever a text node.
-import { count, exact, plain } from "./format.js";
+import { count, plain } from "./format.js";
 
 /** @typedef {{check: string, result: string, reason: string, observed: string, limit: string}} Finding */
 /** @typedef {{device: string, record: null | {owner: string}, earned: string, verdicts: {outcome: string, verifier: string, findings: Finding[]}[], lines: {deal: string, customer: string, units: unknown, revenue: string, emission: string}[]}} Device */
@@ -70,8 +70,8 @@ function summary(answer) {
     ["Bundle digest", answer.digest], ["Claim root", answer.root], ["Journal root", answer.journal?.root], ["Journal size", count(answer.journal?.size)],
     ["Digest of the bundle before", answer.previous ?? "none: the first epoch"], ["Devices", count(answer.devices)],
     ["Verdicts", verdicts ? `${count(verdicts.accept)} accepted, ${count(verdicts.reject)} rejected, ${count(verdicts.inconclusive)} inconclusive` : "see below"],
-    ["Paid, in tokens", exact(pay["paid"])], ["Of it minted", exact(pay["minted"])], ["Of it revenue", exact(pay["revenue"])], ["Burned", exact(pay["burned"])],
-    ["Left by rounding", exact(pay["dust"])], ["Owners paid", count(pay["claims"])],
+    ["Paid, in base units", count(pay["paid"])], ["Of it minted", count(pay["minted"])], ["Of it revenue", count(pay["revenue"])], ["Burned", count(pay["burned"])],
+    ["Left by rounding", count(pay["dust"])], ["Owners paid", count(pay["claims"])],
     ["Chain and distributor", answer.network ? `${answer.network.chain_id}, ${answer.network.distributor}` : ""],
   ];
   const caption = answer.kind === "excerpt" ? "What the excerpt says of the epoch; only the device was recomputed" : "What was recomputed";
@@ -81,7 +81,7 @@ function summary(answer) {
 /** @param {Device} found */
 function device(found) {
   const parts = [el("h3", {}, "The device"), el("p", { class: "mono wrap" }, plain(found.device)),
-    el("p", {}, `It earned ${exact(found.earned)} tokens for `, el("span", { class: "mono wrap" }, plain(found.record?.owner ?? "nobody: it is not registered")), ".")];
+    el("p", {}, `It earned ${count(found.earned)} base units of the token for `, el("span", { class: "mono wrap" }, plain(found.record?.owner ?? "nobody: it is not registered")), ".")];
   for (const verdict of found.verdicts) {
     const order = (/** @type {Finding} */ one) => (one.result.toLowerCase() === "fail" ? 0 : 1);
     const findings = [...verdict.findings].sort((a, b) => order(a) - order(b));
@@ -89,7 +89,7 @@ function device(found) {
     parts.push(table(`${plain(verdict.outcome)}, said ${plain(verdict.verifier)}`, ["Check", "Result", "Reason", "Seen", "Expected"], rows));
   }
   if (found.lines.length > 0) {
-    const rows = found.lines.map((line) => ({ head: line.deal, cells: [line.customer, quantity(line.units), exact(line.revenue), exact(line.emission)], tone: "" }));
+    const rows = found.lines.map((line) => ({ head: line.deal, cells: [line.customer, quantity(line.units), count(line.revenue), count(line.emission)], tone: "" }));
     parts.push(table("What its deals came to", ["Deal", "Customer", "Units", "Revenue", "Emission"], rows));
   }
   return parts;

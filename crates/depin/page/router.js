@@ -87,13 +87,20 @@ export function go(address, { replace = false, focus = true } = {}) {
 /** Puts reader and screen at the beginning of what is shown now. */
 function arrive() {
   scrollTo(0, 0);
+  focusHeading();
+}
+
+function focusHeading() {
   requestAnimationFrame(() => document.querySelector("h1")?.focus({ preventScroll: true }));
 }
 
 /** Takes over clicks on links to views. */
 export function listen() {
   addEventListener("popstate", () => {
+    const before = route.value;
     route.value = parse(location.pathname, location.search);
+    // The browser restores where the page was; what was focused is gone with the view.
+    if (before.view !== route.value.view || before.id !== route.value.id) focusHeading();
   });
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

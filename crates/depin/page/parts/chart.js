@@ -18,20 +18,29 @@ export function bars({ id, title, rows, label, head, series }) {
   const first = drawn[0];
   const last = drawn[drawn.length - 1];
   const most = series[0]?.show(top) ?? "";
-  const summary = first ? `${title}: ${drawn.length} periods from ${label(first)} to ${label(last)}; the highest is ${most}.` : title;
+  const summary = first ? `${title}: ${span(drawn, label)}. The highest is ${most}. The same as a table follows.` : title;
   return html`<figure class="chart" id=${id}>
     <figcaption><span>${title}</span>${series.length > 1 ? legend(series) : null}</figcaption>
     <div class="plot">
-      <span class="top num">${most}</span>
+      <span class="most num">${most}</span>
       <svg viewBox=${`0 0 ${width} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${summary}>
         <line class="rule" x1="0" x2=${width} y1="0.5" y2="0.5" /><line class="rule" x1="0" x2=${width} y1=${HEIGHT / 2} y2=${HEIGHT / 2} />
         ${drawn.map((row, at) => series.map((one, of) => bar(row, one, of, at + Math.max(0, 12 - drawn.length), series.length, top, label)))}
         <line class="base" x1="0" x2=${width} y1=${HEIGHT - 0.5} y2=${HEIGHT - 0.5} />
       </svg>
-      <span class="ends"><span>${first ? label(first) : ""}</span><span>${last ? label(last) : ""}</span></span>
+      <span class="ends"><span>${first && first !== last ? label(first) : ""}</span><span>${last ? label(last) : ""}</span></span>
     </div>
     <details><summary>As a table</summary>${twin(title, rows, label, head, series)}</details>
   </figure>`;
+}
+
+/**
+ * @param {any[]} drawn
+ * @param {(row: any) => string} label
+ */
+function span(drawn, label) {
+  const [first, last] = [label(drawn[0]), label(drawn[drawn.length - 1])];
+  return drawn.length === 1 ? `only ${first}` : `${drawn.length} bars from ${first} to ${last}`;
 }
 
 /**

@@ -19,6 +19,14 @@ export function mark(id, final, at) {
       class="tip" role="tooltip" id=${tip}>${reason(known)} ${read(at)}</span></span>`;
 }
 
+/**
+ * Whether the block itself that was read at is final, whatever was read there.
+ * @param {At} at
+ */
+export function settled(at) {
+  return at.final || (at.block !== null && at.final_block !== null && at.block <= at.final_block);
+}
+
 /** @param {boolean | null} final */
 function reason(final) {
   if (final === null) return "The node does not say how final this is.";
@@ -41,12 +49,13 @@ function read(at) {
  * One line on what a whole answer was read at.
  * @param {string} id
  * @param {At | null | undefined} at
+ * @param {boolean} [final] where the answer is about the block and nothing else
  */
-export function asOf(id, at) {
+export function asOf(id, at, final = at?.final) {
   if (!at) return html`<p class="asof">${mark(id, null, null)}</p>`;
   return html`<p class="asof">
     <span>${at.block === null ? "No block indexed yet" : `As of block ${count(at.block)}`}</span>
     ${at.time === null ? null : html`<span>${age(at.time, now())}</span>`}
-    ${mark(id, at.final, at)}
+    ${mark(id, final, at)}
   </p>`;
 }

@@ -4,7 +4,7 @@ import { html, signal } from "../lib.js";
 import { link } from "../live.js";
 import { now, read } from "../api.js";
 import { here, href, recompute, route } from "../router.js";
-import { mark } from "./mark.js";
+import { mark, settled } from "./mark.js";
 import { said } from "./copy.js";
 
 /** @type {[import("../router.js").View, string][]} */
@@ -15,6 +15,12 @@ const LINKS = [
 
 /** @typedef {{at?: import("../api.js").At, head: number | null, indexed: number | null, final: number | null, behind_ms: number | null, window: number, reorgs: number, status: string, reason: string | null, next: string | null}} Health */
 /** @typedef {{number: number, phase: {name: string}, epoch: number, now: number, schedule: null | {opens: number, commit_until: number, answer_until: number, closes: number}}} Status */
+
+/** What goes on, by the name of the phase. @type {Record<string, string>} */
+const PHASES = {
+  starting: "the node starts", register: "devices register", deal: "customers hand over their data", pay: "customers pay",
+  commit: "devices say what they will be asked about", answer: "devices answer", report: "devices report how they are", finished: "no further epoch",
+};
 
 const theme = signal(typeof document === "undefined" ? "" : (document.documentElement.dataset["theme"] ?? ""));
 
@@ -31,7 +37,7 @@ export function shell(view) {
     ${strip()}
     <main id="main" tabindex="-1">${view}</main>
     <footer class="bottom">
-      <p>Amounts are in tokens; point at one, or read its markup, for all 18 decimals. Times are UTC by the node's clock. <a href="/api/v1/openapi.json">API</a></p>
+      <p>Amounts are in tokens; point at one, or read its markup, for all its digits. Times are UTC by the node's clock. <a href="/api/v1/openapi.json">API</a></p>
     </footer>
     <p class="said" role="status" aria-live="polite">${said.value}</p>`;
 }
@@ -80,14 +86,15 @@ function strip() {
 /** @param {Status} status */
 function progress(status) {
   const plan = status.schedule;
-  const phase = words(status.phase?.name);
+  const name = plain(status.phase?.name);
+  const phase = PHASES[name] ?? words(name);
   const total = plan ? Math.max(1, plan.closes - plan.opens) : 1;
   const gone = plan ? Math.min(1000, Math.max(0, Math.floor(((now() - plan.opens) * 1000) / total))) : 0;
   const until = plan ? [plan.commit_until, plan.answer_until, plan.closes].find((time) => time > now()) : undefined;
   return html`<div class="phase">
     <p><strong>Epoch <data class="num" value=${String(status.epoch)}>${count(status.epoch)}</data></strong> <span>${phase}</span>
       <span class="quiet">${plan && until ? `${span(plan.closes - now())} to its end` : plan ? "closing" : ""}</span></p>
-    <progress max="1000" value=${gone} aria-label="Progress of the epoch">${Math.floor(gone / 10)} %</progress>
+    <progress max="1000" value=${gone} aria-label="Progress of the epoch" aria-valuetext=${`${Math.floor(gone / 10)} %`}>${Math.floor(gone / 10)} %</progress>
   </div>`;
 }
 
@@ -104,8 +111,8 @@ function freshness(health, silent) {
       <span class="quiet"> ${data.at.time === null ? "" : age(data.at.time, now())}</span></span>
       <span class="quiet">${lag(data)}</span>` : null}
     ${data && data.status !== "live" ? html`<a class="badge warn" href=${href("health")}>index: ${plain(data.status)}</a>` : null}
-    ${data?.at ? mark("strip", data.at.final, data.at) : null}
-    <span class=${`dot ${way}`}>${said}</span>
+    ${data?.at ? mark("strip", settled(data.at), data.at) : null}
+    <span class=${`dot ${way}`} role="status">${said}</span>
   </div>`;
 }
 

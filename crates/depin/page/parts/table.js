@@ -38,7 +38,7 @@ export function table(of) {
       <div class="foot">
         ${of.compact ? null : asOf(`${of.id}-list`, page.at)}
         ${cursor === null ? null : pager(of.caption, cursor, paged, page.next)}
-        ${of.csv ? html`<a class="csv" href=${of.csv} download=${`${of.id}.csv`}>CSV</a>` : null}
+        ${of.csv ? html`<a class="csv" href=${of.csv} download=${`${of.id}.csv`}aria-label=${`${of.caption}, all rows as CSV`}>CSV</a>` : null}
       </div>
     </div>`;
   });
@@ -101,6 +101,7 @@ export function listed(path, filters = {}, cursor = "cursor", limit = LIMIT) {
   const from = route.value.params.get(cursor);
   return {
     from: url(path, { ...filters, limit, cursor: from }),
-    csv: url(path, { ...filters, limit: 1000, format: "csv" }),
+    // Without a limit, which gives every row there is.
+    csv: url(path, { ...filters, format: "csv" }),
   };
 }

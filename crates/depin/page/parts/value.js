@@ -1,16 +1,25 @@
 // Numbers and names as they stand on the page. The exact value is always in the markup: `value` of <data>, `title` of what is cut.
 import { age, amount, count, exact, moment, plain, quantity, short, units as inUnits } from "../format.js";
 import { html } from "../lib.js";
-import { now } from "../api.js";
+import { decimals, now } from "../api.js";
 import { href } from "../router.js";
 
 /**
  * Base units as tokens.
  * @param {unknown} value
- * @param {number} [places]
  */
-export function tokens(value, places = 4) {
-  return html`<data class="num" value=${plain(value)} title=${`${exact(value)} tokens`}>${amount(value, places)}</data>`;
+export function tokens(value) {
+  const known = decimals();
+  return html`<data class="num" value=${plain(value)} title=${known === undefined ? "" : exact(value, known)}>${inTokens(value)}</data>`;
+}
+
+/**
+ * The same as text.
+ * @param {unknown} value
+ */
+export function inTokens(value) {
+  const known = decimals();
+  return known === undefined ? "…" : amount(value, known);
 }
 
 /**
@@ -92,5 +101,5 @@ export function hash(value) {
  * @param {number} epoch
  */
 export function epoch(epoch) {
-  return html`<a class="num" href=${href("epochs", String(epoch))}>${count(epoch)}</a>`;
+  return html`<a class="num" href=${href("epochs", String(epoch))} aria-label=${`Epoch ${count(epoch)}`}>${count(epoch)}</a>`;
 }

@@ -14,8 +14,8 @@ test("amounts_beyond_what_a_double_holds_keep_every_digit", () => {
     [U256_MAX, "115,792,089,237,316,195,423,570,985,008,687,907,853,269,984,665,640,564,039,457.5840", "115,792,089,237,316,195,423,570,985,008,687,907,853,269,984,665,640,564,039,457.584007913129639935"],
   ]);
   for (const [value, cut, all] of cases) {
-    assert.equal(amount(value.toString()), cut.replace(/0+$/, ""));
-    assert.equal(exact(value.toString()), all);
+    assert.equal(amount(value.toString(), 18), cut.replace(/0+$/, ""));
+    assert.equal(exact(value.toString(), 18), `${all} tokens`);
     assert.equal(count(value.toString()).replaceAll(",", ""), value.toString());
   }
 });
@@ -27,27 +27,39 @@ test("every_amount_can_be_read_back_exactly", () => {
     seed ^= seed >> 7n;
     seed ^= (seed << 17n) & ((1n << 64n) - 1n);
     const value = (seed * seed * seed * seed) & (U256_MAX >> (seed % 250n));
-    const [whole = "", part = ""] = exact(value.toString()).replaceAll(",", "").split(".");
+    const [whole = "", part = ""] = amount(value.toString(), 18, 18).replaceAll(",", "").split(".");
     assert.equal(BigInt(whole + part.padEnd(18, "0")), value);
   }
 });
 
 test("an_amount_is_cut_and_never_rounded_up", () => {
-  assert.equal(amount("1999999999999999999"), "1.9999");
-  assert.equal(amount("999949999999999999999"), "999.9499");
+  assert.equal(amount("1999999999999999999", 18), "1.9999");
+  assert.equal(amount("999949999999999999999", 18), "999.9499");
 });
 
 test("what_is_not_nothing_never_shows_as_nothing", () => {
-  assert.equal(amount("1"), "<0.0001");
-  assert.equal(amount("99999999999999"), "<0.0001");
-  assert.equal(amount("100000000000000"), "0.0001");
-  assert.equal(amount("0"), "0");
+  assert.equal(amount("1", 18), "<0.0001");
+  assert.equal(amount("99999999999999", 18), "<0.0001");
+  assert.equal(amount("100000000000000", 18), "0.0001");
+  assert.equal(amount("0", 18), "0");
+});
+
+test("amounts_have_the_decimals_of_their_token", () => {
+  const cases = /** @type {[string, number, string, string][]} */ ([
+    ["1234567", 6, "1.2345", "1.234567 tokens"], ["1234567", 2, "12,345.67", "12,345.67 tokens"], ["1234567", 0, "1,234,567", "1,234,567 tokens"],
+    ["1", 2, "0.01", "0.01 tokens"], ["1", 6, "<0.0001", "0.000001 tokens"], ["1", 77, "<0.0001", `0.${"0".repeat(76)}1 tokens`],
+  ]);
+  for (const [value, decimals, cut, all] of cases) assert.deepEqual([amount(value, decimals), exact(value, decimals)], [cut, all]);
+});
+
+test("amounts_of_a_token_whose_decimals_nobody_knows_stay_base_units", () => {
+  assert.deepEqual([amount("1234567", null), exact("1234567", null)], ["1,234,567 base units", "1,234,567 base units"]);
 });
 
 test("what_is_no_number_is_not_shown_as_one", () => {
   for (const value of [null, undefined, "", "-1", "1e18", "0x10", "1.5", " 1", "NaN", 1.5, 2 ** 53, {}, "9".repeat(79)]) {
     assert.equal(big(value), null);
-    assert.equal(amount(value), "–");
+    assert.equal(amount(value, 18), "–");
   }
 });
 

@@ -34,6 +34,7 @@ export function customer(address) {
   const answer = /** @type {any} */ (read(url(path), ["epochs", "events"]));
   if (answer.error && !answer.data) return absent("Customer", address, answer.error);
   const { from, csv } = listed(`${path}/epochs`);
+  const spent = /** @type {any} */ (read(from, ["epochs"]));
   return html`<div class="head"><h1 tabindex="-1">Customer</h1>${answer.data ? asOf("customer", answer.data.at) : null}</div>
     <p class="subject"><span class="mono break">${plain(address)}</span> ${copyable(address, "the customer's address")}</p>
     ${shown(answer, (/** @type {Customer & {at: any}} */ row) => html`<dl class="facts">
@@ -44,11 +45,12 @@ export function customer(address) {
       ${row.deals_devices === undefined ? null : html`<div><dt>Devices under its deals</dt><dd>${number(row.deals_devices)}</dd></div>`}
     </dl>`)}
     <section aria-labelledby="h-spent"><h2 id="h-spent">Epoch by epoch</h2>${table({
-      id: "spent", caption: "What its deals cost", answer: /** @type {any} */ (read(from, ["epochs"])), csv, key: (/** @type {any} */ row) => row.epoch, nothing: "None of its deals cost anything yet.",
+      id: "spent", caption: "What its deals cost", answer: spent, csv, key: (/** @type {any} */ row) => row.epoch, nothing: "None of its deals cost anything yet.",
       columns: [
         { head: "Epoch", kind: "main", cell: (row) => epoch(row.epoch) },
         { head: "Spent", kind: "num", cell: (row) => tokens(row.spent) },
         { head: "Burned", kind: "num", cell: (row) => tokens(row.burned) },
+        finality("spent", (row) => row.epoch, spent.data?.at),
       ],
     })}</section>`;
 }

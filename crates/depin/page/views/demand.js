@@ -1,11 +1,11 @@
 // Demand, and whether it carries what is minted.
 import { read } from "../api.js";
-import { amount, percent } from "../format.js";
+import { percent } from "../format.js";
 import { html } from "../lib.js";
 import { bars } from "../parts/chart.js";
 import { shown } from "../parts/state.js";
 import { finality, listed, table } from "../parts/table.js";
-import { epoch, tokens, units } from "../parts/value.js";
+import { epoch, inTokens, tokens, units } from "../parts/value.js";
 
 /** @typedef {{epoch: number, spent: string, burned: string, minted: string, revenue: string, units: unknown, final?: boolean}} Demand */
 
@@ -17,8 +17,8 @@ export function demand() {
     <section aria-labelledby="h-chart"><h2 id="h-chart">Burned against minted</h2>${shown(answer, (data) => bars({
       id: "balance", title: "Per epoch, in tokens", rows: data.items, head: "Epoch", label: (row) => `epoch ${row.epoch}`,
       series: [
-        { name: "burned", tone: "two", value: (row) => row.burned, show: (v) => amount(v), cell: (v) => tokens(v) },
-        { name: "minted", tone: "one", value: (row) => row.minted, show: (v) => amount(v), cell: (v) => tokens(v) },
+        { name: "burned", tone: "two", value: (row) => row.burned, show: inTokens, cell: tokens },
+        { name: "minted", tone: "one", value: (row) => row.minted, show: inTokens, cell: tokens },
       ],
     }))}</section>
     <section aria-labelledby="h-demand"><h2 id="h-demand">Epoch by epoch</h2>${table({

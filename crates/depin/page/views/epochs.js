@@ -1,6 +1,6 @@
 // Epochs: what each paid, how far its root has come, and everything needed to check it.
-import { now, read, url } from "../api.js";
-import { count, plain, span } from "../format.js";
+import { read, url } from "../api.js";
+import { plain } from "../format.js";
 import { html } from "../lib.js";
 import { recompute } from "../router.js";
 import { badge } from "../parts/badge.js";
@@ -10,6 +10,7 @@ import { absent, shown } from "../parts/state.js";
 import { finality, listed, table } from "../parts/table.js";
 import { date, epoch as epochLink, hash, named, number, tokens, units } from "../parts/value.js";
 import { audit } from "./node-epoch.js";
+import { standing } from "./root.js";
 
 /** @typedef {{epoch: number, bundle: string, root: string, status: string, root_on_chain: string | null, bundle_on_chain: string | null, pool: string, paid: string, dust: string, burned: string, minted: string, revenue?: string, units: unknown, opened: number, closed: number, verdicts: {accept: number, reject: number, inconclusive: number}, proposed_block?: number | null, deadline?: number | null, challenges?: number, contested_at?: number | null, voids?: number, final?: boolean}} Epoch */
 
@@ -57,9 +58,9 @@ function roots() {
       { head: "Time", cell: (row) => date(row.time) },
       { head: "Epoch", kind: "num", cell: (row) => epochLink(row.epoch) },
       { head: "What", cell: (row) => badge(row.what) },
-      { head: "Root", cell: (row) => hash(row.root) },
-      { head: "Bundle", cell: (row) => hash(row.bundle) },
-      { head: "Candidate", cell: (row) => hash(row.candidate) },
+      { head: "Root", cell: (row) => (row.root ? hash(row.root) : "–") },
+      { head: "Bundle", cell: (row) => (row.bundle ? hash(row.bundle) : "–") },
+      { head: "Candidate", cell: (row) => (row.candidate ? hash(row.candidate) : "–") },
       { head: "By", cell: (row) => (row.by ? hash(row.by) : "–") },
       finality("root", (row) => `${row.block}-${row.log_index}`, answer.data?.at),
     ],
@@ -91,7 +92,7 @@ function one(row) {
       <div><dt>To</dt><dd>${date(row.closed)}</dd></div>
     </dl>
     <section class="panel" aria-labelledby="h-root"><h2 id="h-root">Root ${badge(row.status)} ${mark("e-root", row.final, row.at)}</h2>
-      <p>${standing(row)}</p>
+      ${standing(row)}
       <dl class="hashes">
         ${line("Root", row.root)}${line("Root on the chain", row.root_on_chain)}${line("Bundle", row.bundle)}${line("Bundle on the chain", row.bundle_on_chain)}
       </dl>
@@ -107,29 +108,6 @@ function agreement(row) {
   if (!differs) return null;
   return html`<div class="notice bad" role="alert"><p><strong>The chain says something else.</strong> The root or digest on the chain is not what this node computed.</p>
     <p>Next: audit the bundle below; if it holds, the root on the chain is false and should be challenged before its window ends.</p></div>`;
-}
-
-/** @param {Epoch} row */
-function standing(row) {
-  const at = row.proposed_block ? ` It was proposed in block ${count(row.proposed_block)}.` : "";
-  const asked = row.challenges ? ` Challenges so far: ${count(row.challenges)}.` : "";
-  if (row.status === "final") return `This root is final: owners can claim from it.${at}${asked}`;
-  if (row.status === "challenged") return disputed(row, at + asked);
-  if (row.status === "voided") return `A dispute ended without a root. Nothing is lost: a root for this epoch has to be proposed again, and can be challenged again.${at}${asked}`;
-  if (row.status !== "proposed") return "No root for this epoch is on the chain yet. The operator proposes it next.";
-  const end = typeof row.deadline === "number" ? row.deadline * 1000 : null;
-  const left = end === null ? "" : end > now() ? ` The window ends in ${span(end - now())}.` : " The window is over; the root can be finalised.";
-  return `This root can be challenged.${left}${at}${asked}`;
-}
-
-/**
- * @param {Epoch} row
- * @param {string} rest
- */
-function disputed(row, rest) {
-  const end = typeof row.deadline === "number" ? row.deadline * 1000 : null;
-  const left = end === null ? "" : end > now() ? ` It is decided within ${span(end - now())}.` : " Its time is up: anybody can end it now.";
-  return `This root is in dispute: nothing can be claimed from it before that is settled.${left}${rest}`;
 }
 
 /**

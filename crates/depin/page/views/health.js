@@ -3,14 +3,14 @@ import { read } from "../api.js";
 import { plain, span } from "../format.js";
 import { html } from "../lib.js";
 import { badge } from "../parts/badge.js";
-import { asOf } from "../parts/mark.js";
+import { asOf, settled } from "../parts/mark.js";
 import { shown } from "../parts/state.js";
 import { listed, table } from "../parts/table.js";
 import { date, hash, number } from "../parts/value.js";
 
 export function health() {
   const answer = /** @type {import("../api.js").Answer<import("../parts/shell.js").Health>} */ (read("/api/v1/health", ["health"]));
-  return html`<div class="head"><h1 tabindex="-1">Index health</h1>${answer.data?.at ? asOf("health", answer.data.at) : null}</div>
+  return html`<div class="head"><h1 tabindex="-1">Index health</h1>${answer.data?.at ? asOf("health", answer.data.at, settled(answer.data.at)) : null}</div>
     <p class="lead">The index reads the chain and the node's journal. It can be deleted and built again; nothing is lost with it.</p>
     ${shown(answer, (data) => state(data))}
     <section aria-labelledby="h-reorgs"><h2 id="h-reorgs">Reorganisations</h2>

@@ -1,5 +1,5 @@
 // One device in one epoch: how its pay was computed, what every check saw, and how to recompute both.
-import { count, plain, units as inUnits, quantity, amount } from "../format.js";
+import { count, plain, units as inUnits, quantity } from "../format.js";
 import { html } from "../lib.js";
 import { recompute } from "../router.js";
 import { badge } from "../parts/badge.js";
@@ -7,7 +7,7 @@ import { command } from "../parts/copy.js";
 import * as findings from "../parts/findings.js";
 import { mark } from "../parts/mark.js";
 import { empty } from "../parts/state.js";
-import { epoch as epochLink, hash, named, tokens, units } from "../parts/value.js";
+import { epoch as epochLink, hash, inTokens, named, tokens, units } from "../parts/value.js";
 
 /**
  * @param {string} did
@@ -65,7 +65,7 @@ function sentence(earning, line) {
   const kind = /** @type {{kind?: string}} */ (earning.units)?.kind ?? "";
   const work = inUnits(line.units, kind);
   if (quantity(line.units) === "0") return "Nothing was accepted under this deal, so it paid nothing.";
-  return `${work} were proved and paid for. The customer's payment gave ${amount(line.revenue)}; the network added ${amount(line.emission)} for the demand behind it.`;
+  return `${work} were proved and paid for. The customer's payment gave ${inTokens(line.revenue)}; the network added ${inTokens(line.emission)} for the demand behind it.`;
 }
 
 /** @param {import("./node.js").Verdict | null} verdict */

@@ -7,11 +7,10 @@ import { badge } from "../parts/badge.js";
 import { bars, periodLabel } from "../parts/chart.js";
 import { copyable } from "../parts/copy.js";
 import * as findings from "../parts/findings.js";
-import { amount } from "../format.js";
 import { asOf, mark } from "../parts/mark.js";
 import { absent, shown } from "../parts/state.js";
 import { finality, listed, table } from "../parts/table.js";
-import { epoch, named, number, tokens, units, when, date, between } from "../parts/value.js";
+import { epoch, inTokens, named, number, tokens, units, when, date, between } from "../parts/value.js";
 import { detail } from "./node-epoch.js";
 import { columns as refusalColumns } from "./refusals.js";
 
@@ -58,7 +57,7 @@ function facts(device) {
     <div><dt>Reports</dt><dd>${number(device.reports)} <span class="quiet">last ${when(device.last_report)}</span></dd></div>
     <div><dt>Refused</dt><dd>${device.refused === undefined ? "–" : number(device.refused)}</dd></div>
     <div><dt>Last verdict</dt><dd>${badge(device.last_outcome)} ${device.last_epoch === null ? null : html`<span class="quiet">epoch ${epoch(device.last_epoch)}</span>`}</dd></div>
-    <div><dt>Registered</dt><dd>${device.registered_at === null ? "not yet" : html`block ${number(device.registered_at)}`} ${typeof device.registered_time === "number" ? date(device.registered_time) : null}</dd></div>
+    <div><dt>Registered</dt><dd>${device.registered_at === null ? "not yet" : html`block ${number(device.registered_at)}`} ${typeof device.registered_time === "number" ? html`<span class="quiet">${date(device.registered_time)}</span>` : null}</dd></div>
   </dl>`;
 }
 
@@ -130,7 +129,7 @@ function rollups(path, topics) {
       <a href=${here({ period: "day" })} aria-current=${period === "day" ? "true" : undefined}>By day</a></div>
     ${shown(answer, (/** @type {any} */ { items, at }) => html`${bars({
       id: "earned-chart", title: "Earned, in tokens", rows: items, head: period === "day" ? "Day" : "Hour", label: (row) => periodLabel(row.start, period),
-      series: [{ name: "earned", tone: "one", value: (row) => row.earned, show: (v) => amount(v), cell: (v) => tokens(v) }],
+      series: [{ name: "earned", tone: "one", value: (row) => row.earned, show: inTokens, cell: tokens }],
     })}${asOf("node-rollups", at)}`)}`;
 }
 

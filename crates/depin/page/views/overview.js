@@ -1,20 +1,18 @@
 // How the network does: the last day against the one before, what was earned when, the latest epochs, what was refused.
-import { read, url } from "../api.js";
-import { amount, count, delta, mille, percent, plain, words } from "../format.js";
+import { network, read, url } from "../api.js";
+import { count, delta, mille, percent, plain, words } from "../format.js";
 import { html } from "../lib.js";
 import { here, href, route } from "../router.js";
 import { bars, periodLabel } from "../parts/chart.js";
 import { asOf, mark } from "../parts/mark.js";
 import { shown } from "../parts/state.js";
 import { table } from "../parts/table.js";
-import { number, tokens, units } from "../parts/value.js";
+import { inTokens, number, tokens, units } from "../parts/value.js";
 import { columns as epochColumns } from "./epochs.js";
 import { columns as refusalColumns } from "./refusals.js";
 
 /** @typedef {{name: string, now: string, day_ago: string, final: boolean}} Card */
 /** @typedef {{at: import("../api.js").At, cards: Card[], sustainability: {burned: string, minted: string, revenue: string}}} Overview */
-
-/** @typedef {{chain: string, params?: {chain_id?: number, unit?: string}, contracts?: {distributor?: string, registry?: string}}} Network */
 
 /** What each card is called, how it is written, and where it leads. */
 /** @type {Record<string, {label: string, kind: "count" | "tokens" | "units", to: string}>} */
@@ -36,11 +34,11 @@ const CARDS = {
 
 export function overview() {
   const answer = /** @type {import("../api.js").Answer<Overview>} */ (read(url("/overview"), ["overview"]));
-  const about = /** @type {import("../api.js").Answer<Network>} */ (read("/api/v1/network", []));
+  const about = network();
   const unit = plain(about.data?.params?.unit);
   return html`
     <div class="head"><h1 tabindex="-1">Overview</h1>${answer.data ? asOf("overview", answer.data.at) : null}</div>
-    ${about.data ? network(about.data) : null}
+    ${about.data ? lead(about.data) : null}
     ${shown(answer, (data) => cards(data, unit))}
     <div class="pair">
       <section aria-labelledby="h-earned"><h2 id="h-earned">Earned over time</h2>${earned()}</section>
@@ -51,8 +49,8 @@ export function overview() {
       <p class="lead">Reports that were not counted, with the reason. A device's own page says what its owner can do.</p>${refused()}</section>`;
 }
 
-/** @param {Network} about */
-function network({ chain, params, contracts }) {
+/** @param {import("../api.js").Network} about */
+function lead({ chain, params, contracts }) {
   return html`<p class="lead">Chain <strong>${plain(chain)}</strong>, id ${plain(params?.chain_id)}; work is counted in <strong>${plain(params?.unit)}</strong>.
     Rewards are claimed from <span class="mono break">${plain(contracts?.distributor)}</span>, devices are registered in <span class="mono break">${plain(contracts?.registry)}</span>.</p>`;
 }
@@ -66,11 +64,11 @@ function cards({ cards, at }, unit) {
   const known = [...cards].sort((a, b) => rank(order, a.name) - rank(order, b.name));
   return html`<dl class="cards">${known.map((card) => {
     const { label, kind, to } = CARDS[card.name] ?? { label: words(card.name), kind: "count", to: "" };
-    const show = kind === "tokens" ? /** @param {bigint} v */ (v) => amount(v) : count;
+    const show = kind === "tokens" ? inTokens : count;
     const change = delta(card.now, card.day_ago, show);
     return html`<div class="card" key=${card.name} id=${`card-${card.name}`}>
       <dt>${to ? html`<a href=${href(/** @type {any} */ (to))}>${label}</a>` : label}</dt>
-      <dd class=${`big ${card.now.length > 9 && kind === "units" ? "long" : ""}`}>${kind === "tokens" ? tokens(card.now) : kind === "units" ? units(card.now, false) : number(card.now)}
+      <dd class=${`big ${card.now.length > 9 && kind !== "tokens" ? "long" : ""}`}>${kind === "tokens" ? tokens(card.now) : kind === "units" ? units(card.now, false) : number(card.now)}
 ${kind === "units" ? html`<span class="quiet"> ${unit}</span>` : null}</dd>
       <dd class=${`delta ${change.way}`}>${change.words} <span class="quiet">in 24 h</span></dd>
       <dd>${mark(`card-${card.name}-m`, card.final, at)}</dd>
@@ -98,7 +96,7 @@ function earned() {
     ${shown(answer, ({ items, at }) => html`${bars({
       id: "earned", title: "Earned, in tokens", rows: items, head: period === "day" ? "Day" : "Hour",
       label: (row) => periodLabel(row.start, period),
-      series: [{ name: "earned", tone: "one", value: (row) => row.earned, show: (v) => amount(v), cell: (v) => tokens(v) }],
+      series: [{ name: "earned", tone: "one", value: (row) => row.earned, show: inTokens, cell: tokens }],
     })}${asOf("rollups", at)}`)}`;
 }
 
@@ -107,8 +105,8 @@ function balance({ sustainability: { burned, minted, revenue }, at }) {
   const top = [burned, minted].reduce((a, b) => (BigInt(a) > BigInt(b) ? a : b));
   const covers = BigInt(burned) >= BigInt(minted);
   return html`<div class="balance">
-    <p><span>Burned by customers</span> ${tokens(burned)}</p><meter class="two" max="1000" value=${mille(burned, top)} aria-label="Burned"></meter>
-    <p><span>Minted for work</span> ${tokens(minted)}</p><meter class="one" max="1000" value=${mille(minted, top)} aria-label="Minted"></meter>
+    <p><span>Burned by customers</span> ${tokens(burned)}</p><meter class="two" max="1000" value=${mille(burned, top)} aria-label="Burned" aria-valuetext=${inTokens(burned)}></meter>
+    <p><span>Minted for work</span> ${tokens(minted)}</p><meter class="one" max="1000" value=${mille(minted, top)} aria-label="Minted" aria-valuetext=${inTokens(minted)}></meter>
     <p class="verdict"><strong>${percent(minted, burned)}</strong> of what was burned was minted again:
       ${covers ? " the supply shrinks with use." : " more is minted than customers burned."}</p>
     <p><span>Revenue, paid on to devices</span> ${tokens(revenue)}</p>

@@ -7,7 +7,7 @@ import { command, copyable } from "../parts/copy.js";
 import { asOf, mark } from "../parts/mark.js";
 import { absent, shown } from "../parts/state.js";
 import { finality, listed, table } from "../parts/table.js";
-import { epoch, named, number, tokens } from "../parts/value.js";
+import { epoch, named, number, tokens, when } from "../parts/value.js";
 
 /** @typedef {{address: string, devices: number, earned: string, claimed: string, claimable?: string, final?: boolean}} Owner */
 /** @typedef {{epoch: number, amount: string, status: string, claimed: boolean, final?: boolean}} Claim */
@@ -34,7 +34,8 @@ export function owners() {
 export function owner(address) {
   const path = encodeURIComponent(address);
   const topics = [`owner:${address}`, "epochs", "events"];
-  const answer = /** @type {any} */ (read(url(`/owners/${path}`), topics));
+  // Its devices are a list of their own, with pages.
+  const answer = /** @type {any} */ (read(url(`/owners/${path}`, { limit: 1 }), topics));
   if (answer.error && !answer.data) return absent("Owner", address, answer.error);
   const { from, csv } = listed(`/claims/${path}`);
   const claims = /** @type {any} */ (read(from, topics));
@@ -54,7 +55,7 @@ export function owner(address) {
         ],
       })}
     </section>
-    <section aria-labelledby="h-devices"><h2 id="h-devices">Devices</h2>${shown(answer, (data) => devices(data))}</section>`;
+    <section aria-labelledby="h-devices"><h2 id="h-devices">Devices</h2>${devices(address)}</section>`;
 }
 
 /** @param {any} data */
@@ -87,21 +88,19 @@ function state(row) {
   return html`${badge("closed")} <span class="quiet">no root on the chain yet</span>`;
 }
 
-/** @param {any} data */
-function devices(data) {
-  // The page of devices lies in the owner's own answer.
-  const items = Array.isArray(data.devices) ? data.devices : (data.devices?.items ?? []);
-  const next = data.next ?? data.devices?.next ?? null;
+/** @param {string} address */
+function devices(address) {
+  const { from, csv } = listed("/devices", { owner: address }, "devices");
+  const answer = /** @type {any} */ (read(from, [`owner:${address}`, "epochs", "events"]));
   return table({
-    id: "owned", caption: "Devices of this owner", answer: { data: { items, next: null, at: data.at }, error: null, waiting: false }, cursor: null,
-    key: (/** @type {any} */ row) => row.did, nothing: "No device.", 
+    id: "owned", caption: "Devices of this owner", answer, cursor: "devices", csv, key: (/** @type {any} */ row) => row.did, nothing: "No device.",
     columns: [
       { head: "Device", kind: "main", cell: (row) => named("nodes", row.did) },
       { head: "Status", cell: (row) => badge(row.status) },
       { head: "Last verdict", cell: (row) => badge(row.last_outcome) },
       { head: "Earned", kind: "num", cell: (row) => tokens(row.earned) },
-      finality("owned", (row) => row.did.slice(8), data.at),
+      { head: "Last report", cell: (row) => when(row.last_report) },
+      finality("owned", (row) => row.did.slice(8), answer.data?.at),
     ],
-    ...(next ? { next: null } : {}),
   });
 }
