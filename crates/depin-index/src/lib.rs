@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub use change::{Change, Listener, Topic};
+pub use error::StoreError;
 pub use facts::{
     Batch, BlockFacts, BlockRef, ClaimFacts, Cursor, CustomerEpoch, DeviceEpoch, EpochFacts, Line, MAX_PROOF,
     RefusalFacts, ReportEpoch, ReportFacts, VerdictCounts, WINDOW,
@@ -22,7 +23,7 @@ pub use source::{AdvanceError, EventSource, SourceError, Step, advance};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{OpenError, SqliteStore};
 pub use steps::next_step;
-pub use store::{Answer, DeviceFilter, Earner, Query, Store, StoreError};
+pub use store::{Answer, DeviceFilter, Earner, Query, Store};
 pub use tally::{EarnedTally, Period, Tally};
 pub use text::{MAX_TEXT, clean};
 pub use total::Total;
@@ -32,6 +33,7 @@ pub use words::{DeviceStatus, EventKind, RootStatus, RootStep};
 mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod error;
 mod facts;
 pub mod follow;
 #[cfg(feature = "http")]

@@ -9,13 +9,14 @@
 
 use std::fmt::{Debug, Display};
 
-use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, Epoch, Located, Timestamp};
+use depin_core::{Address, Amount, ChainEvent, DeviceId, Epoch, Located};
 
 use crate::{
-    Answer, Batch, Cursor, DeviceFilter, DeviceStatus, Earner, EventKind, Limit, Page, Period, Query, Row,
-    Seek, Store, StoreError, Tally, Total, View,
+    Answer, Batch, Cursor, DeviceFilter, Earner, Limit, Period, Query, Seek, Store, Tally, Total, View,
 };
 
+mod forks;
+mod lists;
 pub mod sample;
 mod source;
 
@@ -44,18 +45,18 @@ pub async fn store<S: Store>(make: impl AsyncFn() -> S) -> Result<(), Broken> {
     order_does_not_matter(&make().await, &make().await).await?;
     a_refused_batch_leaves_nothing(&make().await).await?;
     the_cursor_never_goes_back(&make().await).await?;
-    another_hash_is_refused(&make().await).await?;
+    forks::another_hash_is_refused(&make().await).await?;
     for to in [0, 1, 7, 31, 32, 40] {
-        a_rewind_leaves_what_was_never_above(&make().await, &make().await, to).await?;
+        forks::a_rewind_leaves_what_was_never_above(&make().await, &make().await, to).await?;
     }
-    the_other_fork_can_follow(&make().await, &make().await).await?;
+    forks::the_other_fork_can_follow(&make().await, &make().await).await?;
     for to in [1, 9, 31, 40] {
-        what_is_final_is_what_was_there_then(&make().await, &make().await, to).await?;
+        forks::what_is_final_is_what_was_there_then(&make().await, &make().await, to).await?;
     }
     sums_follow_from_the_rows(&make().await).await?;
-    pages_make_the_whole(&make().await).await?;
-    rows_added_meanwhile_move_nothing(&make().await).await?;
-    filters_choose(&make().await).await
+    lists::pages_make_the_whole(&make().await).await?;
+    lists::rows_added_meanwhile_move_nothing(&make().await).await?;
+    lists::filters_choose(&make().await).await
 }
 
 async fn a_new_store_is_empty(store: &dyn Store) -> Result<(), Broken> {
@@ -273,65 +274,6 @@ async fn the_cursor_never_goes_back(store: &dyn Store) -> Result<(), Broken> {
     Ok(())
 }
 
-async fn another_hash_is_refused(store: &dyn Store) -> Result<(), Broken> {
-    let law = "another hash of a known block is refused as a reorganisation";
-    feed(store, law, sample::batch(8, 0, 0)).await?;
-    let (fork, _) = sample::batch(8, 0, 1);
-    let applied = store
-        .apply(Batch { blocks: fork.blocks, events: fork.events, ..Batch::default() }, Cursor::default())
-        .await;
-    holds(law, matches!(applied, Err(StoreError::Reorganised { block: 1, .. })), applied)?;
-    let rewound = store.rewind(sample::block(8, 1), Timestamp(7)).await;
-    holds(law, matches!(rewound, Err(StoreError::Reorganised { block: 8, .. })), rewound)
-}
-
-async fn a_rewind_leaves_what_was_never_above(
-    rewound: &dyn Store,
-    fresh: &dyn Store,
-    to: u64,
-) -> Result<(), Broken> {
-    let law = "a rewind leaves what an index holds that never saw the blocks above";
-    let (full, cursor) = sample::batch(32, 5, 0);
-    let (low, _) = sample::batch(to.min(32), 0, 0);
-    feed(rewound, law, (full.clone(), cursor)).await?;
-    rewound.rewind(sample::block(to, 0), Timestamp(7)).await.map_err(|error| broken(law, error))?;
-    let block = if to < 32 { Some(sample::block(to, 0)) } else { cursor.block };
-    feed(fresh, law, (Batch { blocks: low.blocks, events: low.events, ..full }, Cursor { block, ..cursor }))
-        .await?;
-    same(law, &dump(rewound, law).await?, &dump(fresh, law).await?)?;
-    same(law, &format!("{:?}", rewound.cursor().await), &format!("{:?}", fresh.cursor().await))
-}
-
-/// The final view of an index is the latest view of one that was told nothing but what is final.
-async fn what_is_final_is_what_was_there_then(
-    store: &dyn Store,
-    fresh: &dyn Store,
-    to: u64,
-) -> Result<(), Broken> {
-    let law = "the final view is what an index holds that saw nothing else";
-    let (full, cursor) = sample::batch(32, 5, 0);
-    feed(store, law, (full.clone(), cursor)).await?;
-    feed(store, law, (Batch::default(), Cursor { final_block: Some(to), ..cursor })).await?;
-    let (low, _) = sample::batch(to.min(32), 0, 0);
-    let released = |epoch: Epoch, root: Digest| {
-        low.events.iter().any(|located| {
-            matches!(&located.event, ChainEvent::RootFinal { epoch: found, root: known, .. }
-                if *found == epoch && *known == root)
-        })
-    };
-    let epochs: Vec<_> = full.epochs.into_iter().filter(|facts| released(facts.epoch, facts.root)).collect();
-    let known: Vec<Epoch> = epochs.iter().map(|facts| facts.epoch).collect();
-    let claims = full.claims.into_iter().filter(|claim| known.contains(&claim.epoch)).collect();
-    let batch =
-        Batch { blocks: full.blocks, events: low.events.clone(), epochs, claims, reports: full.reports };
-    feed(fresh, law, (batch, Cursor { final_block: Some(to), ..cursor })).await?;
-    let expected = dump_view(fresh, law, View::Latest).await?;
-    same(law, &dump_view(store, law, View::Final).await?, &expected)?;
-    let below = store.rewind(sample::block(to.saturating_sub(1), 0), Timestamp(7)).await;
-    let refused = matches!(below, Err(StoreError::Final { .. }));
-    holds("what is final is never rewound", refused, below)
-}
-
 /// Hours make days, and days everything.
 async fn sums_follow_from_the_rows(store: &dyn Store) -> Result<(), Broken> {
     let law = "hours, days and epochs add up";
@@ -355,116 +297,6 @@ async fn sums_follow_from_the_rows(store: &dyn Store) -> Result<(), Broken> {
         paid = paid.plus(row.paid).map_err(ok)?;
     }
     same(law, &(hours.earned, hours.bought), &(earned, paid))
-}
-
-async fn the_other_fork_can_follow(rewound: &dyn Store, fresh: &dyn Store) -> Result<(), Broken> {
-    let law = "after a rewind the other fork can follow";
-    feed(rewound, law, sample::batch(32, 5, 0)).await?;
-    rewound.rewind(sample::block(0, 0), Timestamp(7)).await.map_err(|error| broken(law, error))?;
-    feed(rewound, law, sample::batch(40, 5, 1)).await?;
-    feed(fresh, law, sample::batch(40, 5, 1)).await?;
-    same(law, &dump(rewound, law).await?, &dump(fresh, law).await?)
-}
-
-async fn pages_make_the_whole(store: &dyn Store) -> Result<(), Broken> {
-    let law = "pages of any size make up the list";
-    feed(store, law, sample::batch(32, 5, 0)).await?;
-    let (device, account) = (sample::device(1), sample::account(1));
-    for rows in [1, 2, 3, 7] {
-        whole(law, rows, |page| store.epochs(page)).await?;
-        whole(law, rows, |page| store.devices(DeviceFilter::default(), page)).await?;
-        whole(law, rows, |page| store.earnings(device, page)).await?;
-        whole(law, rows, |page| store.verdicts(device, page)).await?;
-        whole(law, rows, |page| store.claims(account, page)).await?;
-        whole(law, rows, |page| store.customers(page)).await?;
-        whole(law, rows, |page| store.events(None, page)).await?;
-        whole(law, rows, |page| store.events(Some(EventKind::CreditsPaid), page)).await?;
-        whole(law, rows, |page| store.refusals(None, page)).await?;
-        whole(law, rows, |page| store.refusals(Some(sample::device(0)), page)).await?;
-        whole(law, rows, |page| store.owners(page)).await?;
-        whole(law, rows, |page| store.reports(device, page)).await?;
-        whole(law, rows, |page| store.roots(page)).await?;
-        whole(law, rows, |page| store.epoch_devices(Epoch(1), page)).await?;
-        whole(law, rows, |page| store.customer_epochs(account, page)).await?;
-        whole(law, rows, |page| store.rollups(Period::Hour, page)).await?;
-        whole(law, rows, |page| store.rollups(Period::Day, page)).await?;
-        whole(law, rows, |page| store.earned_rollups(Earner::Device(device), Period::Hour, page)).await?;
-        let filter = DeviceFilter { owner: Some(account), ..DeviceFilter::default() };
-        whole(law, rows, |page| store.devices(filter.clone(), page)).await?;
-    }
-    Ok(())
-}
-
-/// Reads a list at once and page by page.
-async fn whole<R>(
-    law: &'static str,
-    rows: u16,
-    read: impl AsyncFn(Seek<R::Key>) -> Result<Page<R>, StoreError>,
-) -> Result<(), Broken>
-where
-    R: Row + PartialEq + Debug,
-{
-    let all = read(everything()).await.map_err(|error| broken(law, error))?.items;
-    let limit = Limit::new(rows).unwrap_or_default();
-    let (mut paged, mut after) = (Vec::new(), None);
-    // One request more than there can be pages.
-    for _ in 0..=all.len() {
-        let page = read(Seek { after, limit }).await.map_err(|error| broken(law, error))?;
-        holds(law, page.items.len() <= limit.rows(), page.items.len())?;
-        after = page.next();
-        paged.extend(page.items);
-        if after.is_none() {
-            break;
-        }
-    }
-    same(law, &paged, &all)
-}
-
-async fn rows_added_meanwhile_move_nothing(store: &dyn Store) -> Result<(), Broken> {
-    let law = "rows that were there when the first page was read come exactly once";
-    feed(store, law, sample::batch(8, 2, 0)).await?;
-    let before = store.events(None, everything()).await.map_err(|error| broken(law, error))?.items;
-    let limit = Limit::new(3).unwrap_or_default();
-    let (mut seen, mut after) = (Vec::new(), None);
-    for blocks in 9..32 {
-        let page = store.events(None, Seek { after, limit }).await.map_err(|error| broken(law, error))?;
-        after = page.next();
-        seen.extend(page.items);
-        if after.is_none() {
-            break;
-        }
-        feed(store, law, sample::batch(blocks, 2, 0)).await?;
-    }
-    same(law, &seen, &before)
-}
-
-async fn filters_choose(store: &dyn Store) -> Result<(), Broken> {
-    let law = "filters choose exactly the rows they name";
-    feed(store, law, sample::batch(32, 5, 0)).await?;
-    let ok = |error| broken(law, error);
-    let all = store.devices(DeviceFilter::default(), everything()).await.map_err(ok)?.items;
-    for status in DeviceStatus::ALL {
-        let filter = DeviceFilter { status: Some(*status), ..DeviceFilter::default() };
-        let found = store.devices(filter, everything()).await.map_err(ok)?.items;
-        same(law, &found, &all.iter().filter(|row| row.status == *status).cloned().collect())?;
-    }
-    for row in &all {
-        let did = row.did.to_string();
-        for cut in [0, 5, 12, 20, did.len()] {
-            let prefix = did.get(..cut).unwrap_or_default().to_owned();
-            let expected =
-                all.iter().filter(|row| row.did.to_string().starts_with(&prefix)).cloned().collect();
-            let filter = DeviceFilter { prefix: Some(prefix), ..DeviceFilter::default() };
-            same(law, &store.devices(filter, everything()).await.map_err(ok)?.items, &expected)?;
-        }
-    }
-    let events = store.events(None, everything()).await.map_err(ok)?.items;
-    for kind in EventKind::ALL {
-        let found = store.events(Some(*kind), everything()).await.map_err(ok)?.items;
-        let expected = events.iter().filter(|row| EventKind::of(&row.event).ok() == Some(*kind)).cloned();
-        same(law, &found, &expected.collect())?;
-    }
-    Ok(())
 }
 
 /// Everything a store says about the sample network, in both views, to compare two stores.
