@@ -6,7 +6,7 @@
 mod commands;
 mod config;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -52,7 +52,10 @@ fn log(command: &Command) {
         Some(config) => EnvFilter::new(&config.log_filter),
         None => EnvFilter::try_from_env("DEPIN_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),
     };
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for terminals: a journal would keep them as bytes.
+    let colours = std::io::stderr().is_terminal();
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     if config.is_some_and(|config| config.log_json) { logs.json().init() } else { logs.init() }
 }
 

@@ -74,9 +74,11 @@ impl Operator {
         let (url, state) = (dir.path().join("rpc-url"), dir.path().join("state"));
         std::fs::write(&url, chain.served.url() + "\n").unwrap();
         std::fs::set_permissions(&url, PermissionsExt::from_mode(0o600)).unwrap();
+        // Free now: devices must find the node there after a restart.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let text = format!(
             "state = {state:?}\n[chain]\nrpc_file = {url:?}\npoll_ms = 20\nblocks_per_request = 50\n\
-             [intake]\nlisten = \"127.0.0.1:0\"\n[reading]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
+             [intake]\nlisten = \"127.0.0.1:{port}\"\n[reading]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
         );
         std::fs::write(dir.path().join("depin.toml"), text).unwrap();
         Self { dir, chain }
@@ -171,9 +173,7 @@ async fn a_node_is_launched_takes_reports_stops_when_asked_and_goes_on() {
     let metrics = node.until("a report is acknowledged", |metrics| metrics.of(ACCEPTED) > 0).await;
     assert!(metrics.of("depin_journal_block") > OLD);
     let (before, entries) = (files(&operator.state().join("bundles")), metrics.of("depin_journal_entries"));
-    reporting.kill().await.unwrap();
-    let receipts = files(&home.join("receipts"));
-    assert!(!receipts.is_empty());
+    assert!(!files(&home.join("receipts")).is_empty());
     assert_eq!(node.process.terminate().await.ok().stdout, "");
 
     let doctor = operator.doctor().await.ok().json();
@@ -191,6 +191,10 @@ async fn a_node_is_launched_takes_reports_stops_when_asked_and_goes_on() {
         files(&operator.state().join("bundles")).len() > before.len() + 1
     });
     assert!(metrics.await.of("depin_journal_entries") > entries);
+    // The device was left alone, and comes back by itself.
+    node.until("the device reports again", |metrics| metrics.of(ACCEPTED) > 0).await;
+    assert_eq!(reporting.try_wait().unwrap(), None);
+    reporting.kill().await.unwrap();
     node.process.terminate().await.ok();
     let last = files(&operator.state().join("bundles")).len() - 1;
     for epoch in 0..=last {
@@ -198,6 +202,20 @@ async fn a_node_is_launched_takes_reports_stops_when_asked_and_goes_on() {
         audit.arg(operator.state()).arg("--receipts").arg(home.join("receipts"));
         run(audit).await.ok();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_becomes_final_is_taken_in_long_before_the_next_epoch() {
+    let operator = Operator::new().await;
+    // Nothing is final when the registration is answered, and nothing else happens for an hour.
+    let launch = "--launch --opens-in 3600 --chain-finality-depth 20";
+    let node = Node::start(operator.command("node", launch)).await;
+    let home = operator.dir.path().join("device");
+    run(device("new", &home, "").await).await.ok();
+    run(device("register", &home, &node.intake).await).await.ok();
+    let taken = node.until("the registration is taken in", |metrics| metrics.of("depin_journal_entries") > 0);
+    assert!(taken.await.of("depin_journal_block") > OLD);
+    node.process.terminate().await.ok();
 }
 
 #[tokio::test]

@@ -45,6 +45,10 @@ async fn whoever_has_a_device_takes_part_and_whoever_earned_claims() {
     let own = own.to_str().unwrap();
     let network = Network::start(dev(&state, "--devices 1 --seconds-per-epoch 2 --no-relay")).await;
     let url = network.url.clone();
+    // Its listener is that of a node, with everything that stands before a request there.
+    let http = depin_evm::http_client(false).unwrap().build().unwrap();
+    let status = http.get(format!("{url}/api/v1/status")).send().await.unwrap();
+    assert!(status.headers().contains_key("x-request-id"), "{:?}", status.headers());
 
     run(depin(["device", "register", "--dir", own, "--node", &url])).await.fails(&["depin device new --dir"]);
     let made = run(depin(["device", "new", "--dir", own])).await.ok();

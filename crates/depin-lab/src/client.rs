@@ -66,6 +66,17 @@ pub enum ClientError {
     },
 }
 
+impl ClientError {
+    /// Whether the same call may succeed later: the node is down, stops, has too much to do, or is behind a proxy that says so.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Protocol { .. } => true,
+            Self::Refused { code, .. } => matches!(code.as_str(), "busy" | "stopping" | "unavailable"),
+            Self::Http(_) => false,
+        }
+    }
+}
+
 impl NodeClient {
     /// A client of the node at `url`. A member of a simulated network says which one it is.
     ///

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -38,6 +39,9 @@ pub const TELEMETRY_KIND: &str = "storage.telemetry";
 
 /// For how long a binding can be submitted: ten years, because a simulated clock may stand far behind the chain's.
 const BINDING_SECONDS: u64 = 10 * 366 * 86_400;
+
+/// How long a device waits for a node that is down or busy.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// What a provider says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -116,6 +120,7 @@ pub struct Provider {
     held_back: Option<Vec<u8>>,
     registered: bool,
     late: bool,
+    patient: bool,
     address: SocketAddr,
 }
 
@@ -157,6 +162,7 @@ impl Provider {
             held_back: None,
             registered: false,
             late: config.late,
+            patient: config.member.is_none(),
             address,
         })
     }
@@ -176,31 +182,45 @@ impl Provider {
         &self.device
     }
 
-    /// Does its part in every phase until the network has finished.
+    /// Does its part in every phase until the network has finished. A device of its own, which is no member of a simulated network, waits for a
+    /// node that is down or busy.
     ///
     /// # Errors
     /// [`ProviderError`].
     pub async fn run(&mut self) -> Result<(), ProviderError> {
         let mut after = 0;
         loop {
-            let status = self.client.status(after).await?;
-            after = status.number;
-            match status.phase {
-                Phase::Register { turn } if turn == u32::from(self.attack == Some(Attack::Clone)) => {
-                    self.register(&status).await?;
+            match self.turn(&mut after).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(ProviderError::Client(error)) if self.patient && error.is_temporary() => {
+                    tracing::warn!(%error, "trying again in {} s", RETRY.as_secs());
+                    tokio::time::sleep(RETRY).await;
                 }
-                Phase::Commit => self.commit(&status).await?,
-                Phase::Answer if !self.late => self.answer(&status).await?,
-                Phase::Report => {
-                    self.telemetry(&status).await?;
-                    if self.late {
-                        self.answer(&status).await?;
-                    }
-                }
-                Phase::Finished => return Ok(()),
-                _ => {}
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Does its part in the phase that follows the status `after`, which then becomes that one's; whether the network has finished.
+    async fn turn(&mut self, after: &mut u64) -> Result<bool, ProviderError> {
+        let status = self.client.status(*after).await?;
+        match status.phase {
+            Phase::Register { turn } if turn == u32::from(self.attack == Some(Attack::Clone)) => {
+                self.register(&status).await?;
+            }
+            Phase::Commit => self.commit(&status).await?,
+            Phase::Answer if !self.late => self.answer(&status).await?,
+            Phase::Report => {
+                self.telemetry(&status).await?;
+                if self.late {
+                    self.answer(&status).await?;
+                }
+            }
+            _ => {}
+        }
+        *after = status.number;
+        Ok(status.phase == Phase::Finished)
     }
 
     /// Registers the device for its owner unless it is registered.

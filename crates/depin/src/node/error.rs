@@ -1,6 +1,6 @@
 //! Why a node could not go on.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use depin_core::Epoch;
 use depin_evm::{ContractCallError, EventsError, HeaderError};
@@ -36,6 +36,9 @@ pub enum NodeError {
     /// The chain's events.
     #[error(transparent)]
     Events(#[from] EventsError),
+    /// The chain's events do not come.
+    #[error("the chain gave no events for {} s; check the RPC, or name another node", .0.as_secs())]
+    Stalled(Duration),
     /// The chain's headers.
     #[error(transparent)]
     Header(#[from] HeaderError),
@@ -94,6 +97,7 @@ impl NodeError {
     pub const fn is_temporary(&self) -> bool {
         match self {
             Self::Events(_)
+            | Self::Stalled(_)
             | Self::Header(_)
             | Self::Contract(_)
             | Self::Ledger(_)

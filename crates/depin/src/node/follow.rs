@@ -15,10 +15,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Chain, Inner, Metrics, Node, NodeError, health::Part};
+use super::{
+    Chain, Inner, Metrics, Node, NodeError,
+    health::{Part, causes},
+};
 
 /// After which time a step counts as hanging.
-const STALL: Duration = Duration::from_secs(120);
+pub(super) const STALL: Duration = Duration::from_secs(120);
 /// The wait after the first failure; it doubles with each one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 /// The longest wait: also that of an index that has stopped, which goes on by itself should the chain come back to what is stored.
@@ -147,7 +150,7 @@ impl Follower {
             metrics.chain_error(Part::Index);
         }
         let status = if error.is_fatal() { FollowStatus::Stopped } else { FollowStatus::Degraded };
-        self.say(status, Some((error.to_string(), error.next())));
+        self.say(status, Some((causes(error), error.next())));
     }
 }
 
@@ -178,7 +181,7 @@ pub(super) async fn run(node: Weak<Inner>) {
             }
             Err(error) => {
                 follower.failed(&error, &inner.metrics);
-                tracing::warn!(%error, "the index does not follow the chain");
+                tracing::warn!(error = causes(&error), "the index does not follow the chain");
                 backoff =
                     if error.is_fatal() { MAX_BACKOFF } else { backoff.saturating_mul(2).min(MAX_BACKOFF) };
                 backoff
@@ -202,7 +205,7 @@ impl Node {
         let inner = &self.0;
         inner.follower.catch_up(&inner.store).await.map_err(|error| {
             inner.follower.failed(&error, &inner.metrics);
-            NodeError::Follow(error.to_string())
+            NodeError::Follow(causes(&error))
         })?;
         inner.follower.ask_terms(&inner.chain).await;
         Ok(())

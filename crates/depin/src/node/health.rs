@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    error::Error,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -134,10 +135,10 @@ impl Monitor {
     }
 
     /// Says of `part` what `result` says.
-    pub(crate) fn note<T, E: std::fmt::Display>(&self, part: Part, now: Timestamp, result: &Result<T, E>) {
+    pub(crate) fn note<T, E: Error>(&self, part: Part, now: Timestamp, result: &Result<T, E>) {
         match result {
             Ok(_) => self.recover(part),
-            Err(error) => self.degrade(part, now, error),
+            Err(error) => self.degrade(part, now, &causes(error)),
         }
     }
 
@@ -146,9 +147,39 @@ impl Monitor {
     }
 }
 
+/// Longest reason.
+const MAX_REASON: usize = 512;
+
+/// What went wrong, and behind each cause the one behind it, unless it was said already.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !said.contains(&more) {
+            said = format!("{said}: {more}");
+        }
+        cause = error.source();
+    }
+    said.chars().take(MAX_REASON).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Told(&'static str, #[source] Option<Box<Told>>);
+
+    #[test]
+    fn a_reason_names_every_cause_once() {
+        let told = |text, cause: Option<Told>| Told(text, cause.map(Box::new));
+        let refused = told("connection refused", None);
+        let sent = told("not sent: connection refused", Some(refused));
+        let read = told("the chain cannot be read", Some(sent));
+        assert_eq!(causes(&read), "the chain cannot be read: not sent: connection refused");
+    }
 
     #[test]
     fn a_part_is_degraded_since_its_first_failure_and_until_it_recovers() {

@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError};
 use depin_core::{Digest, Located};
 use depin_evm::{EventsError, events, final_block, header};
 
-use super::{Inner, NodeError};
+use tokio::time::timeout;
+
+use super::{Inner, NodeError, follow::STALL};
 use crate::{entry::Entry, state::Place};
 
 /// Events on their way into the journal.
@@ -27,12 +29,14 @@ impl Inner {
     /// Writes the events of blocks that became final since the last call, in steps: each is written before the next is read, so that a node
     /// that was away for long neither holds everything in memory nor begins anew when it is interrupted.
     pub(super) async fn follow(self: &Arc<Self>) -> Result<(), NodeError> {
-        while let Some(step) = self.heard(self.read_step().await)? {
+        loop {
+            // An RPC that hangs is asked for ever fewer blocks, each time for as long as a request may take.
+            let read = timeout(STALL, self.read_step()).await.unwrap_or(Err(NodeError::Stalled(STALL)));
+            let Some(step) = self.heard(read)? else { return Ok(()) };
             if self.write_step(step).await? {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// The events of the next blocks that are final; none if there are no such blocks. Others may have the core meanwhile.

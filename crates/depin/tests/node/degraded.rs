@@ -88,7 +88,7 @@ async fn a_chain_that_is_down_for_an_hour_holds_up_no_report() {
     until(&node, |health| health.of(Part::Index).is_some()).await;
     let following = node.following();
     assert_eq!(following.status, FollowStatus::Degraded, "{following:?}");
-    assert!(following.reason.unwrap().contains("cannot be read") && following.next.is_some());
+    assert!(following.reason.unwrap().contains("the line is cut") && following.next.is_some());
     let indexed = node.store().cursor().await.unwrap().block.unwrap().number;
     line.cut.store(false, Ordering::SeqCst);
     stage.pay(7).await;
