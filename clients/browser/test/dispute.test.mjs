@@ -32,7 +32,7 @@ test("the overview follows the phases of the epoch without a reload", async () =
   const line = page.locator(".phase");
   const heard = [];
   page.on("response", (response) => heard.push(new URL(response.url()).pathname));
-  for (const phase of ["devices answer", "devices report how they are", "devices say what they will be asked about", "devices answer"]) {
+  for (const phase of ["devices answer", "devices report how they are", "devices say what they will be asked about"]) {
     await eventually(phase, async () => (await line.textContent()).includes(phase));
   }
   assert.equal(await page.evaluate(() => globalThis.stayed), true, "the document is the same");

@@ -92,7 +92,7 @@ function progress(status) {
   const gone = plan ? Math.min(1000, Math.max(0, Math.floor(((now() - plan.opens) * 1000) / total))) : 0;
   const until = plan ? [plan.commit_until, plan.answer_until, plan.closes].find((time) => time > now()) : undefined;
   return html`<div class="phase">
-    <p><strong>Epoch <data class="num" value=${String(status.epoch)}>${count(status.epoch)}</data></strong> <span>${phase}</span>
+    <p><strong>Epoch <data class="num" value=${String(status.epoch)}>${count(status.epoch)}</data></strong> <span class="what">${phase}</span>
       <span class="quiet">${plan && until ? `${span(plan.closes - now())} to its end` : plan ? "closing" : ""}</span></p>
     <progress max="1000" value=${gone} aria-label="Progress of the epoch" aria-valuetext=${`${Math.floor(gone / 10)} %`}>${Math.floor(gone / 10)} %</progress>
   </div>`;

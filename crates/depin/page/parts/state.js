@@ -1,7 +1,8 @@
 // What a part of the page says while it has nothing to show: it waits, something failed, or there is nothing; each with the next step.
 import { refresh } from "../api.js";
-import { plain } from "../format.js";
+import { plain, words } from "../format.js";
 import { html } from "../lib.js";
+import { href } from "../router.js";
 
 /**
  * @template T
@@ -26,9 +27,11 @@ export function shown(answer, show) {
  * @param {string} title
  * @param {string} name
  * @param {import("../api.js").Failure} error
+ * @param {import("../router.js").View} list where the things of its kind are
  */
-export function absent(title, name, error) {
-  return html`<div class="head"><h1 tabindex="-1">${title}</h1></div><p class="subject"><span class="mono break">${plain(name)}</span></p>${failed(error)}`;
+export function absent(title, name, error, list) {
+  return html`<div class="head"><h1 tabindex="-1">${title}</h1></div><p class="subject"><span class="mono break">${plain(name)}</span></p>${failed(error)}
+    <p><a href=${href(list)}>See all ${words(list)}</a></p>`;
 }
 
 /** @param {import("../api.js").Failure} error */

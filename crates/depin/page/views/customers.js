@@ -32,7 +32,7 @@ export function customers() {
 export function customer(address) {
   const path = `/customers/${encodeURIComponent(address)}`;
   const answer = /** @type {any} */ (read(url(path), ["epochs", "events"]));
-  if (answer.error && !answer.data) return absent("Customer", address, answer.error);
+  if (answer.error && !answer.data) return absent("Customer", address, answer.error, "customers");
   const { from, csv } = listed(`${path}/epochs`);
   const spent = /** @type {any} */ (read(from, ["epochs"]));
   return html`<div class="head"><h1 tabindex="-1">Customer</h1>${answer.data ? asOf("customer", answer.data.at) : null}</div>

@@ -70,7 +70,7 @@ function roots() {
 /** @param {string} id */
 export function epoch(id) {
   const answer = /** @type {any} */ (read(url(`/epochs/${encodeURIComponent(id)}`), ["epochs", "events"]));
-  if (answer.error && !answer.data) return absent("Epoch", id, answer.error);
+  if (answer.error && !answer.data) return absent("Epoch", id, answer.error, "epochs");
   return html`<div class="head"><h1 tabindex="-1">Epoch <span class="num">${plain(id)}</span></h1>${answer.data ? asOf("epoch", answer.data.at) : null}</div>
     ${shown(answer, (row) => one(row))}
     <section aria-labelledby="h-devices"><h2 id="h-devices">Devices</h2>${devices(id)}</section>`;

@@ -24,7 +24,7 @@ export function node(did) {
   const path = `/devices/${encodeURIComponent(did)}`;
   const topics = [`device:${did}`, "epochs"];
   const answer = /** @type {import("../api.js").Answer<Device & {at?: any}>} */ (read(url(path), topics));
-  if (answer.error && !answer.data) return absent("Node", did, answer.error);
+  if (answer.error && !answer.data) return absent("Node", did, answer.error, "nodes");
   const timeline = judged(path, topics);
   const chosen = pick(timeline.data?.items ?? []);
   return html`

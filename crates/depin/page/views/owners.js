@@ -36,7 +36,7 @@ export function owner(address) {
   const topics = [`owner:${address}`, "epochs", "events"];
   // Its devices are a list of their own, with pages.
   const answer = /** @type {any} */ (read(url(`/owners/${path}`, { limit: 1 }), topics));
-  if (answer.error && !answer.data) return absent("Owner", address, answer.error);
+  if (answer.error && !answer.data) return absent("Owner", address, answer.error, "owners");
   const { from, csv } = listed(`/claims/${path}`);
   const claims = /** @type {any} */ (read(from, topics));
   return html`<div class="head"><h1 tabindex="-1">Owner</h1>${answer.data ? asOf("owner", answer.data.at) : null}</div>
