@@ -108,3 +108,16 @@ fn numbers_have_bounds() {
         wrong(text);
     }
 }
+
+#[test]
+fn what_is_said_of_chain_and_streams_reaches_the_node() {
+    let text = "keep_epochs = 7\n[chain]\npoll_ms = 250\nblocks_per_request = 9\n[limits]\nconnections = 9000\nconnections_per_client = 3\n";
+    let (config, wrong) = read(text);
+    assert_eq!(wrong, Vec::new());
+    let options = config.options();
+    assert_eq!((options.keep_epochs, options.blocks_per_request), (Some(7), 9));
+    // A stream is a connection, and no other number stands in its way.
+    assert_eq!((options.streams.clients, options.streams.clients_per_address), (9_000, 3));
+    assert_eq!((config.chain().poll, config.chain().confirmations), (Duration::from_millis(250), 1));
+    assert_eq!(Config::default().options().keep_epochs, None);
+}
