@@ -131,6 +131,41 @@ impl minicbor::encode::Write for Hashed {
     }
 }
 
+/// A list as [`Vec`] has it, read without room for items that do not come: where most lists are short and many, that is most of the memory.
+pub mod list {
+    use alloc::vec::Vec;
+
+    use minicbor::{Decode, Decoder, Encode, Encoder, decode::Error, encode::Write};
+
+    /// Longer lists grow as they are read: a length alone costs its sender nothing.
+    const SHORT: u64 = 16;
+
+    /// Writes the list.
+    ///
+    /// # Errors
+    /// Those of its items.
+    pub fn encode<C, T: Encode<C>, W: Write>(
+        list: &Vec<T>,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        list.encode(e, ctx)
+    }
+
+    /// Reads a list of definite length.
+    ///
+    /// # Errors
+    /// Those of its items.
+    pub fn decode<'b, C, T: Decode<'b, C>>(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Vec<T>, Error> {
+        let len = d.array()?.ok_or_else(|| Error::message("a list of indefinite length"))?;
+        let mut list = Vec::with_capacity(usize::try_from(len.min(SHORT)).unwrap_or_default());
+        for _ in 0..len {
+            list.push(T::decode(d, ctx)?);
+        }
+        Ok(list)
+    }
+}
+
 /// Checks that `bytes` are exactly one deterministically encoded item.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, Digest, Epoch, Text, Units};
+use crate::{DeviceId, Digest, Epoch, Text, Units, cbor};
 
 /// The outcome of a verification.
 #[derive(
@@ -133,9 +133,11 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// Per deal, in the order of deal ids.
     #[n(5)]
+    #[cbor(with = "cbor::list")]
     pub contributions: Vec<Contribution>,
     /// Every check.
     #[n(6)]
+    #[cbor(with = "cbor::list")]
     pub findings: Vec<Finding>,
 }
 
