@@ -136,7 +136,7 @@ pub fn reported(
 ) -> Result<Entry> {
     let report =
         Report { kind: kind.into(), time: received, boot: 1, sequence, body, commitments: Vec::new() };
-    Ok(Entry::Report { received, envelope: report.sign_with(key, DOMAIN.network())? })
+    Ok(Entry::Report { received, envelope: report.sign_with(key, DOMAIN.network())?.into() })
 }
 
 /// Everything that decides what the epoch pays: the journal, and its head signed by the node.

@@ -11,7 +11,7 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Commitment, DeviceSigner, PublicKey, Sign1Error, SignError, SoftwareKey,
+    Commitment, DeviceSigner, PublicKey, Sign1Error, SignError, SignatureBatch, SoftwareKey,
     bytes::{map_key, map_of},
     sign1::{self, Context, Sign1},
 };
@@ -82,7 +82,6 @@ pub struct Envelope<'a>(Sign1<'a>);
 pub struct VerifiedReport {
     report: Report,
     key_id: KeyId,
-    digest: Digest,
 }
 
 impl Report {
@@ -151,6 +150,12 @@ impl<'a> Envelope<'a> {
         self.0.bytes
     }
 
+    /// SHA-256 of the bytes, as received. An Ed25519 signature is made without randomness, but its signer may choose another: two
+    /// envelopes can hold the same report, so count reports by device, key epoch, boot and sequence and not by this.
+    pub fn digest(&self) -> Digest {
+        sha256(&[self.0.bytes])
+    }
+
     /// Checks the signature over the received bytes, and only then reads the report.
     ///
     /// # Errors
@@ -168,13 +173,26 @@ impl<'a> Envelope<'a> {
         Ok(self.0.verify(key, context(network))?)
     }
 
+    /// Has the signature wait in `batch`, which says later what [`Envelope::check_signature`] would say now.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Sign1`] when the envelope names another key; nothing waits then.
+    pub fn check_signature_later(
+        &self,
+        key: &PublicKey,
+        network: NetworkId,
+        batch: &mut SignatureBatch,
+    ) -> Result<(), EnvelopeError> {
+        Ok(self.0.verify_later(key, context(network), batch)?)
+    }
+
     /// The report, when [`Envelope::check_signature`] was content before, in this process or in another that is trusted like it.
     ///
     /// # Errors
     /// [`EnvelopeError::Payload`].
     pub fn checked_before(self) -> Result<VerifiedReport, EnvelopeError> {
         let report = cbor::from_slice(self.0.payload)?;
-        Ok(VerifiedReport { report, key_id: self.0.key_id, digest: sha256(&[self.0.bytes]) })
+        Ok(VerifiedReport { report, key_id: self.0.key_id })
     }
 }
 
@@ -187,12 +205,6 @@ impl VerifiedReport {
     /// The key that signed it.
     pub const fn key_id(&self) -> KeyId {
         self.key_id
-    }
-
-    /// SHA-256 of the envelope as received. An Ed25519 signature is made without randomness, but its signer may choose another: two
-    /// envelopes can hold the same report, so count reports by device, key epoch, boot and sequence and not by this.
-    pub const fn digest(&self) -> Digest {
-        self.digest
     }
 
     /// The report alone.

@@ -13,8 +13,8 @@ use crate::{ReportError, Signature};
 /// A public key that is fit to identify a device: on the curve, in its one encoding, of prime order.
 ///
 /// **Strict** is the one signature policy here: [`PublicKey::verify`] is `verify_strict` of `ed25519-dalek`, which solves the equation of
-/// RFC 8032 without cofactor and refuses a small-order R and an S above the group order. Signatures are never checked in a batch: batch
-/// equations have a cofactor and would accept what this refuses.
+/// RFC 8032 without cofactor and refuses a small-order R and an S above the group order. A [`SignatureBatch`](crate::SignatureBatch) says the same of
+/// many at once.
 #[derive(Clone, Copy)]
 pub struct PublicKey {
     typed: TypedKey,
@@ -162,15 +162,15 @@ impl PublicKey {
     /// [`WrongSignature`].
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), WrongSignature> {
         let wrong = WrongSignature { key: self.id };
-        let point = match self.point {
-            Some(point) => point,
-            None => {
-                let bytes = <&[u8; 32]>::try_from(self.typed.key()).map_err(|_| wrong)?;
-                VerifyingKey::from_bytes(bytes).map_err(|_| wrong)?
-            }
-        };
+        let point = self.point().ok_or(wrong)?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         point.verify_strict(message, &signature).map_err(|_| wrong)
+    }
+
+    /// The point; none if a key that was said to be fit is none.
+    pub(crate) fn point(&self) -> Option<VerifyingKey> {
+        let decode = || VerifyingKey::from_bytes(self.typed.key().try_into().ok()?).ok();
+        self.point.or_else(decode)
     }
 }
 

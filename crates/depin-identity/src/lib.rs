@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod batch;
 mod binding;
 mod bytes;
 mod clock;
@@ -14,6 +15,7 @@ mod registry;
 mod replay;
 mod sign1;
 
+pub use batch::SignatureBatch;
 pub use binding::{AcceptedBinding, Action, Binding, BindingError, Domain, SignedBinding};
 pub use bytes::{OwnerSignature, Signature};
 pub use clock::{ClockSkew, clock_skew};

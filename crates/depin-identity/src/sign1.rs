@@ -11,7 +11,7 @@ use depin_core::{
 };
 use minicbor::{Decoder, Encoder, data::Tag};
 
-use crate::{DeviceSigner, PublicKey, SignError, Signature, SoftwareKey, WrongSignature};
+use crate::{DeviceSigner, PublicKey, SignError, Signature, SignatureBatch, SoftwareKey, WrongSignature};
 
 /// Why bytes are no message of our profile, or not by the expected key.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +104,20 @@ impl<'a> Sign1<'a> {
         }
         let message = to_be_signed(self.protected, &context.aad(), self.payload);
         Ok(key.verify(&message, &self.signature)?)
+    }
+
+    /// Checks the key id and has the signature wait in `batch`.
+    pub(crate) fn verify_later(
+        &self,
+        key: &PublicKey,
+        context: Context,
+        batch: &mut SignatureBatch,
+    ) -> Result<(), Sign1Error> {
+        if self.key_id != key.id() {
+            return Err(Sign1Error::KeyId { found: self.key_id, expected: key.id() });
+        }
+        batch.push(key, &to_be_signed(self.protected, &context.aad(), self.payload), &self.signature);
+        Ok(())
     }
 }
 

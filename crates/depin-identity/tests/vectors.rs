@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_pur
 use depin_core::{DeviceId, Digest, KeyError, KeyType, TypedKey};
 use depin_identity::{
     DidDocument, Envelope, EnvelopeError, Head, PublicKey, PublicKeyError, Sign1Error, Signature,
-    check_inclusion,
+    SignatureBatch, check_inclusion,
 };
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ fn strict_accepts_43_of_914_edge_cases_and_registered_keys_fewer() {
     let Some(vectors) = json("identity/ed25519-cctv/VALIDATIONVECTORS") else { return };
     let vectors = vectors.as_array().unwrap();
     assert_eq!(vectors.len(), 914);
-    let (mut strict, mut registered) = (0, 0);
+    let (mut strict, mut registered, mut fit_keys) = (0, 0, Vec::new());
     for vector in vectors {
         let key: [u8; 32] = hex::decode(text(vector, "key")).unwrap().try_into().unwrap();
         let signature: [u8; 64] = hex::decode(text(vector, "sig")).unwrap().try_into().unwrap();
@@ -31,8 +31,9 @@ fn strict_accepts_43_of_914_edge_cases_and_registered_keys_fewer() {
         let by_library = ed25519_dalek::VerifyingKey::from_bytes(&key).is_ok_and(|key| {
             key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature)).is_ok()
         });
-        let ours = PublicKey::new(TypedKey::ed25519(&key))
-            .is_ok_and(|key| key.verify(message, &Signature(signature)).is_ok());
+        let key = PublicKey::new(TypedKey::ed25519(&key));
+        let ours = key.as_ref().is_ok_and(|key| key.verify(message, &Signature(signature)).is_ok());
+        fit_keys.extend(key.ok().map(|key| (key, message, Signature(signature), ours)));
         strict += usize::from(by_library);
         registered += usize::from(ours);
         // The vectors' own flags say which keys are unfit.
@@ -42,6 +43,13 @@ fn strict_accepts_43_of_914_edge_cases_and_registered_keys_fewer() {
         assert_eq!(ours, by_library && fit, "{vector}");
     }
     assert_eq!((strict, registered), (43, 1));
+    // Often enough that they are checked together.
+    let often: Vec<_> = fit_keys.iter().cycle().take(1_000).collect();
+    let mut batch = SignatureBatch::default();
+    for (key, message, signature, _) in &often {
+        batch.push(key, message, signature);
+    }
+    assert_eq!(batch.verify(), often.iter().map(|(.., right)| *right).collect::<Vec<_>>());
 }
 
 #[test]

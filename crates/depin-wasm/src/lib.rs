@@ -4,7 +4,7 @@ mod chain;
 
 use depin::{
     Bundle, Catalogue, NetworkParams, Signatures,
-    audit::{AuditError, audit_excerpt, audit_knowing, audit_succession},
+    audit::{AuditError, audit_assuming, audit_excerpt, audit_knowing, audit_succession},
     bundle::{DeviceSection, EpochResult, Header, VerdictCounts},
     core::{Address, DeviceId, Digest, Epoch, NetworkId},
     excerpt::{CheckedExcerpt, Excerpt, is_excerpt},
@@ -47,6 +47,8 @@ pub struct Answer {
     pub matches: bool,
     /// The first thing that does not.
     pub problem: Option<Problem>,
+    /// Digest of the signatures that were taken for right; null when none was. The answer holds if it is the digest of those that are right.
+    pub assumed: Option<Digest>,
     /// The device that was asked for.
     pub device: Option<DeviceSection>,
     /// What to ask the chain, and what it has to answer.
@@ -112,22 +114,27 @@ impl Problem {
 
 /// Recomputes a bundle, or one device's excerpt of it: every signature, every verdict, the allocation, the claim root. `device` is shown in full. `previous`
 /// is the bundle before: with it the state that the epoch starts from is checked as well, which one bundle alone cannot show.
-/// What is in `signatures` was found right by this same program over the same bytes, and is not checked again.
+/// What is in `signatures` was found right by this same program over the same bytes, and is not checked again; without it, every signature of a report in a bundle is
+/// taken for right, and the answer says which; so are the hashes of devices' sections, which [`Signatures::of_part`] looks at.
 pub fn recompute(
-    bytes: &[u8],
+    bytes: Vec<u8>,
     device: Option<DeviceId>,
     previous: Option<&[u8]>,
-    signatures: Signatures,
+    signatures: Option<Signatures>,
 ) -> Answer {
     let mut answer = Answer { bytes: bytes.len(), ..Answer::default() };
-    let problem = if is_excerpt(bytes) {
+    let problem = if is_excerpt(&bytes) {
         answer.kind = Kind::Excerpt;
-        match Excerpt::open(bytes) {
+        match Excerpt::open(&bytes) {
             Ok(excerpt) => one(excerpt, device, &mut answer),
             Err(error) => Some(Problem::of(error)),
         }
     } else {
-        match Bundle::open(bytes) {
+        let open = if signatures.is_some() { Bundle::open } else { Bundle::open_assuming };
+        let opened = open(&bytes);
+        // What follows needs the room.
+        drop(bytes);
+        match opened {
             Ok((bundle, digest)) => {
                 let problem = all(&bundle, digest, device, signatures, &mut answer);
                 problem.or_else(|| succession(&bundle, previous?))
@@ -144,7 +151,7 @@ fn all(
     bundle: &Bundle,
     digest: Digest,
     device: Option<DeviceId>,
-    signatures: Signatures,
+    signatures: Option<Signatures>,
     answer: &mut Answer,
 ) -> Option<Problem> {
     answer.head(&bundle.header);
@@ -160,7 +167,15 @@ fn all(
             return Some(Problem::of(format!("{device} is not in this bundle")));
         }
     }
-    match audit_knowing(bundle, digest, signatures, &Catalogue::standard()) {
+    let catalogue = Catalogue::standard();
+    let audited = match signatures {
+        Some(signatures) => audit_knowing(bundle, digest, signatures, &catalogue),
+        None => audit_assuming(bundle, digest, &catalogue).map(|(audit, assumed)| {
+            answer.assumed = Some(assumed.digest());
+            audit
+        }),
+    };
+    match audited {
         Ok(audit) => {
             answer.withheld = Some(audit.withheld);
             answer.root = Some(audit.root);

@@ -1,9 +1,14 @@
-//! `recompute [--device DID] [--signatures LENGTH] [--previous LENGTH] [--size LENGTH]`: a bundle or an excerpt on standard input, one JSON object on
-//! standard output. `recompute --part I/N [--size LENGTH]`: a bundle on standard input; on standard output which signatures of one of N parts of its devices are right.
+//! Three programs over a bundle, each from standard input to standard output. `--size LENGTH` says how long the whole input is.
 //!
-//! `--signatures LENGTH` says that the first LENGTH bytes of the input are what the parts wrote, one after the other; `--previous LENGTH` that the next are
-//! the bundle before; `--size LENGTH` how long the whole input is. Exit code 0 when everything matches, 1 when it does not, 2 when the program was called in
-//! another way.
+//! `recompute audit [--signatures LENGTH|assumed] [--device DID] [--previous LENGTH] [--size LENGTH]`: a bundle or an excerpt in, one JSON object out. `--signatures LENGTH` says that the
+//! first LENGTH bytes of the input are what `recompute signatures` wrote, in parts, one after the other; `--signatures assumed` that all are taken for right. `--previous
+//! LENGTH` says that the next bytes are the bundle before.
+//!
+//! `recompute signatures I/N [--size LENGTH]`: a bundle in, out which signatures of one of N parts of its devices are right.
+//!
+//! `recompute together`: such parts in, one after the other; out the digest of them together, as JSON.
+//!
+//! Exit code 0 when everything matches, 1 when it does not, 2 when the program was called in another way.
 
 use std::{
     io::{Read, Write},
@@ -25,56 +30,94 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool, String> {
-    let (mut device, mut part, mut signatures, mut previous, mut size) = (None, None, 0, None, 0);
     let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("audit") => audit(arguments),
+        Some("signatures") => signatures(arguments),
+        Some("together") => together(),
+        _ => Err("there are audit, signatures and together".into()),
+    }
+}
+
+fn audit(mut arguments: impl Iterator<Item = String>) -> Result<bool, String> {
+    let (mut device, mut signatures, mut previous, mut size) = (None, Some(0), None, 0);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{argument} wants a value"))?;
-        let number = |text: &str| text.parse::<usize>().map_err(|error| format!("{value}: {error}"));
         match argument.as_str() {
             "--device" => {
                 device = Some(value.parse::<DeviceId>().map_err(|error| format!("{value}: {error}"))?);
             }
-            "--part" => {
-                let (index, count) = value.split_once('/').ok_or("--part wants a number and a count: 0/2")?;
-                part = Some((number(index)?, number(count)?));
-            }
-            "--signatures" => signatures = number(&value)?,
+            "--signatures" => signatures = if value == "assumed" { None } else { Some(number(&value)?) },
             "--previous" => previous = Some(number(&value)?),
             "--size" => size = number(&value)?,
             _ => {
                 return Err(format!(
-                    "{argument} is not known; there are --device, --part, --signatures, --previous and --size"
+                    "{argument} is not known; there are --device, --signatures, --previous and --size"
                 ));
             }
         }
     }
-    if part.is_none() {
-        reserve(size);
-    }
-    let mut input = Vec::with_capacity(size.saturating_add(1));
-    let most = u64::try_from(MAX_BYTES.saturating_mul(2)).unwrap_or(u64::MAX);
-    std::io::stdin().take(most).read_to_end(&mut input).map_err(|error| error.to_string())?;
-    if let Some((index, count)) = part {
-        let found = Signatures::of_part(&input, index, count).map_err(|error| error.to_string())?;
-        std::io::stdout().write_all(&found.to_bytes()).map_err(|error| error.to_string())?;
-        return Ok(true);
-    }
-    let short = |what, length| format!("--{what} {length}: the input has {} bytes", input.len());
-    let (known, rest) = input.split_at_checked(signatures).ok_or_else(|| short("signatures", signatures))?;
-    let split = previous.unwrap_or_default();
-    let (before, bundle) = rest.split_at_checked(split).ok_or_else(|| short("previous", split))?;
-    let signatures = Signatures::from_bytes(known).map_err(|error| format!("--signatures: {error}"))?;
-    let answer = recompute(bundle, device, previous.map(|_| before), signatures);
-    let text = serde_json::to_string(&answer).map_err(|error| error.to_string())?;
-    writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string())?;
+    reserve(size);
+    let known =
+        signatures.map(|length| Signatures::from_bytes(&exactly(length)?).map_err(|error| error.to_string()));
+    let known = known.transpose().map_err(|error| format!("--signatures: {error}"))?;
+    let previous = previous.map(exactly).transpose().map_err(|error| format!("--previous: {error}"))?;
+    let answer = recompute(input(size)?, device, previous.as_deref(), known);
+    output(&answer)?;
     Ok(answer.matches)
+}
+
+fn signatures(mut arguments: impl Iterator<Item = String>) -> Result<bool, String> {
+    let part = arguments.next().unwrap_or_default();
+    let (index, count) = part.split_once('/').ok_or("signatures wants a number and a count: 0/2")?;
+    let size = match (arguments.next().as_deref(), arguments.next()) {
+        (Some("--size"), Some(size)) => number(&size)?,
+        (None, None) => 0,
+        _ => return Err("signatures takes --size LENGTH and nothing else".into()),
+    };
+    let found = Signatures::of_part(&input(size)?, number(index)?, number(count)?);
+    let found = found.map_err(|error| error.to_string())?;
+    std::io::stdout().write_all(&found.to_bytes()).map_err(|error| error.to_string())?;
+    Ok(true)
+}
+
+fn together() -> Result<bool, String> {
+    let parts = Signatures::from_bytes(&input(0)?).map_err(|error| error.to_string())?;
+    output(&parts.digest())?;
+    Ok(true)
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|error| format!("{text}: {error}"))
+}
+
+/// The next `length` bytes of the input.
+fn exactly(length: usize) -> Result<Vec<u8>, String> {
+    let mut bytes = vec![0; length.min(MAX_BYTES)];
+    std::io::stdin().read_exact(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// What is left of the input, of which `size` bytes are expected.
+fn input(size: usize) -> Result<Vec<u8>, String> {
+    let mut input = Vec::with_capacity(size.min(MAX_BYTES).saturating_add(1));
+    let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    std::io::stdin().take(most).read_to_end(&mut input).map_err(|error| error.to_string())?;
+    Ok(input)
+}
+
+fn output(value: &impl serde::Serialize) -> Result<(), String> {
+    let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
+    writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
 }
 
 /// Has memory at hand before it is needed: WebAssembly's grows by small steps otherwise, and each step costs a browser more than it gives.
 fn reserve(size: usize) {
     /// What recomputing takes for each byte of a bundle, measured.
-    const FACTOR: usize = 9;
-    let wanted = size.min(MAX_BYTES).saturating_mul(FACTOR);
+    const FACTOR: usize = 6;
+    /// No piece can be larger.
+    const LARGEST: usize = isize::MAX.cast_unsigned();
+    let wanted = size.saturating_mul(FACTOR).min(LARGEST);
     let mut room: Vec<u8> = Vec::new();
     // Without that much room it may still work out.
     if cfg!(target_family = "wasm") && room.try_reserve_exact(wanted).is_ok() {

@@ -2,10 +2,8 @@
 import { compare, rpc } from "./recompute-chain.js";
 import { report } from "./recompute-report.js";
 
-/** Largest file that is read here: recomputing takes some nine times its size, and a browser gives a program 4 GiB. */
+/** Largest file that is read here: recomputing takes some six times its size, and a browser gives a program 4 GiB. */
 const MOST_BYTES = 400 << 20;
-/** Smaller files are audited sooner than their signatures are handed out. */
-const SHARED_BYTES = 4 << 20;
 /** Most workers that check signatures: each holds the file twice. */
 const MOST_WORKERS = 4;
 /** What runs here. */
@@ -101,49 +99,65 @@ function say(text, share = null) {
 }
 
 /**
- * Has workers audit a file: its signatures on all cores, then the rest.
- * @param {{bundle: ArrayBuffer, before: ArrayBuffer | null, device: string | null, epoch: number | null}} job
+ * Has workers audit a file. Its signatures and the hashes of its devices are checked on other cores meanwhile, and the audit takes them for right until then;
+ * should one be wrong, it is made again, knowing which signatures are right.
+ * @param {{bundle: ArrayBuffer, before: ArrayBuffer | null, device: string | null}} job
  * @param {AbortSignal} signal
  * @returns {Promise<{answer: Answer, ms: number, memory: number}>}
  */
-async function audit(job, signal) {
+async function audit({ bundle, before, device }, signal) {
   program ??= WebAssembly.compileStreaming(fetch(beside("recompute.wasm")));
   const module = await program.catch((error) => {
     program = undefined;
     throw error;
   });
   const started = performance.now();
-  const parts = await signatures(job.bundle, module, signal);
-  const given = parts.map((part) => part.signatures);
-  const handed = [job.bundle, ...given, ...(job.before ? [job.before] : [])];
-  const { answer, memory } = await inWorker({ ...job, signatures: given, program: module }, handed, signal);
-  const together = parts.reduce((sum, part) => sum + part.memory, 0);
-  return { answer, ms: performance.now() - started, memory: Math.max(memory, together) };
-}
-
-/**
- * Has the signatures of a large file checked by as many workers as there are cores. A file that is no bundle has none; what is wrong with it is for the audit to say.
- * @param {ArrayBuffer} bundle
- * @param {WebAssembly.Module} module
- * @param {AbortSignal} signal
- * @returns {Promise<{signatures: ArrayBuffer, memory: number}[]>}
- */
-async function signatures(bundle, module, signal) {
-  const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_WORKERS);
-  if (bundle.byteLength < SHARED_BYTES || cores < 2) return [];
-  const parts = Array.from({ length: cores }, (_, n) => inWorker({ bundle, part: `${n}/${cores}`, program: module }, [], signal));
-  return Promise.all(parts).catch((error) => {
+  let memory = 0;
+  /** @type {(args: string[], input: ArrayBuffer[], handed?: Transferable[]) => Promise<ArrayBuffer>} */
+  const run = async (args, input, handed = []) => {
+    const ended = await inWorker({ program: module, args, input }, handed, signal);
+    memory += ended.memory;
+    return ended.output;
+  };
+  const size = (/** @type {ArrayBuffer[]} */ input) => String(input.reduce((sum, part) => sum + part.byteLength, 0));
+  const rest = before ? [before, bundle] : [bundle];
+  /** @type {(signatures: ArrayBuffer[] | null) => Promise<Answer>} */
+  const whole = async (signatures) => {
+    const input = [...(signatures ?? []), ...rest];
+    const args = ["audit", "--signatures", signatures ? size(signatures) : "assumed", "--size", size(input)];
+    if (before) args.push("--previous", String(before.byteLength));
+    if (device) args.push("--device", device);
+    return read(await run(args, input, signatures ? input : []));
+  };
+  const others = Math.min((navigator.hardwareConcurrency || 1) - 1, MOST_WORKERS);
+  if (others < 1) {
+    const answer = await whole([]);
+    return { answer, ms: performance.now() - started, memory };
+  }
+  const parts = Array.from({ length: others }, (_, n) => run(["signatures", `${n}/${others}`, "--size", String(bundle.byteLength)], [bundle]));
+  const checked = Promise.all(parts).catch((error) => {
     if (signal.aborted) throw error;
-    return [];
+    return null;
   });
+  let [answer, signatures] = await Promise.all([whole(null), checked]);
+  if (!signatures || answer.assumed !== read(await run(["together"], signatures))) {
+    memory = 0;
+    answer = await whole(signatures ?? []);
+  }
+  return { answer, ms: performance.now() - started, memory };
+}
+
+/** @param {ArrayBuffer} output */
+function read(output) {
+  return JSON.parse(new TextDecoder().decode(output));
 }
 
 /**
- * Gives a worker something to do and waits for what it says.
- * @param {object} job
+ * Gives a worker something to run and waits for what comes out.
+ * @param {import("./recompute-worker.js").Job} job
  * @param {Transferable[]} handed What is handed over, not copied.
  * @param {AbortSignal} signal
- * @returns {Promise<any>}
+ * @returns {Promise<{output: ArrayBuffer, memory: number}>}
  */
 async function inWorker(job, handed, signal) {
   const runner = new Worker(policy ? policy.createScriptURL(worker) : worker, { type: "module" });

@@ -76,12 +76,15 @@ pub enum AuditError {
     },
 }
 
-/// Recomputes `bundle`: journal, state, every verdict, allocation, claim root.
+/// Recomputes `bundle`: journal, state, every verdict, allocation, claim root. That a key which was registered in an earlier epoch is fit was for that
+/// epoch's audit to say, as everything else in the state that this one starts from: see [`audit_succession`].
 ///
 /// # Errors
 /// [`AuditError`], naming the first thing that differs.
 pub fn audit(bundle: &Bundle, catalogue: &Catalogue) -> Result<Audit, AuditError> {
-    audit_knowing(bundle, bundle.digest(), Signatures::default(), catalogue)
+    // Where there are threads, signatures are checked on all of them.
+    let signatures = if cfg!(feature = "parallel") { Signatures::of(bundle) } else { Signatures::default() };
+    audit_knowing(bundle, bundle.digest(), signatures, catalogue)
 }
 
 /// As [`audit`], of a bundle with `digest` (see [`Bundle::open`]), without checking the `signatures` again that were found right before.
@@ -94,27 +97,54 @@ pub fn audit_knowing(
     signatures: Signatures,
     catalogue: &Catalogue,
 ) -> Result<Audit, AuditError> {
-    let network = Network::new(bundle.header.params.clone(), catalogue)?;
-    let closed = recompute_knowing(bundle, &network, signatures)?;
-    let withheld = u64::try_from(bundle.ledger.withheld.len()).unwrap_or(u64::MAX);
-    let root = closed.bundle.result.root;
-    Ok(Audit { epoch: bundle.header.epoch, digest, root, withheld })
+    Ok(audit_going_by(bundle, digest, Known::Checked(signatures), catalogue)?.0)
 }
 
-/// Closes the epoch of `bundle` again, under its own parameters as `network` has them: the state after it, if nothing differs.
+/// As [`audit_knowing`], but takes every signature for right. What it finds holds if those that it gives are the right ones ([`Signatures::of`]); where that is not
+/// so, nothing was found out.
+///
+/// # Errors
+/// [`AuditError`]: what differs if the signatures are right.
+pub fn audit_assuming(
+    bundle: &Bundle,
+    digest: Digest,
+    catalogue: &Catalogue,
+) -> Result<(Audit, Signatures), AuditError> {
+    let (audit, known) = audit_going_by(bundle, digest, Known::Assumed(Signatures::default()), catalogue)?;
+    let (Known::Assumed(signatures) | Known::Checked(signatures)) = known;
+    Ok((audit, signatures))
+}
+
+fn audit_going_by(
+    bundle: &Bundle,
+    digest: Digest,
+    known: Known,
+    catalogue: &Catalogue,
+) -> Result<(Audit, Known), AuditError> {
+    let network = Network::new(bundle.header.params.clone(), catalogue)?;
+    let (closed, known) = recompute_going_by(bundle, &network, known, |_| true)?;
+    let withheld = u64::try_from(bundle.ledger.withheld.len()).unwrap_or(u64::MAX);
+    let root = closed.bundle.result.root;
+    Ok((Audit { epoch: bundle.header.epoch, digest, root, withheld }, known))
+}
+
+/// Closes the epoch of `bundle` again, under its own parameters as `network` has them, and checks every key that was carried into it: the state after it, if
+/// nothing differs.
 ///
 /// # Errors
 /// [`AuditError`], naming the first thing that differs.
 #[cfg(feature = "node")]
 pub(crate) fn recompute(bundle: &Bundle, network: &Network) -> Result<Closed, AuditError> {
-    recompute_knowing(bundle, network, Signatures::default())
+    let signatures = if cfg!(feature = "parallel") { Signatures::of(bundle) } else { Signatures::default() };
+    Ok(recompute_going_by(bundle, network, Known::Checked(signatures), |_| false)?.0)
 }
 
-fn recompute_knowing(
+fn recompute_going_by(
     bundle: &Bundle,
     network: &Network,
-    signatures: Signatures,
-) -> Result<Closed, AuditError> {
+    known: Known,
+    is_fit: fn(&TypedKey) -> bool,
+) -> Result<(Closed, Known), AuditError> {
     let header = &bundle.header;
     differs("header.params", &header.params, network.params())?;
     check_checkpoint(&header.params, &header.checkpoint, header.journal_after)?;
@@ -123,17 +153,16 @@ fn recompute_knowing(
     let leaves = each(&entries, Slot::leaf);
     let head = leaves.iter().fold(header.journal_before.clone(), push).head();
     differs("header.journal_after", &header.journal_after, &head)?;
-    let known = known(bundle, signatures);
-    let state = state_before(bundle, &known)?;
+    let state = state_before(bundle, is_fit)?;
     let digest = state.digest();
     differs("header.state_before", &header.state_before, &digest)?;
     let (previous, checkpoint) = (header.previous, header.checkpoint.clone());
     let input = EpochInput { epoch: header.epoch, previous, state, entries, checkpoint };
-    let closed = close_knowing(network, input, Before { leaves, state: digest, known })?;
+    let (closed, known) = close_knowing(network, input, Before { leaves, state: digest, known })?;
     if bundle.ledger.withheld.is_empty() {
         differs("", bundle, &closed.bundle)?;
     }
-    Ok(closed)
+    Ok((closed, known))
 }
 
 /// Checks that `bundle` goes on where `previous`, an audited bundle, ended. One bundle alone cannot show that the state it starts from is right.
@@ -176,14 +205,6 @@ pub fn check_checkpoint(params: &NetworkParams, checkpoint: &str, head: Head) ->
     differs("header.checkpoint", &opened.head, &head)
 }
 
-/// What was checked before or, where there are threads, is checked now on all of them.
-fn known(bundle: &Bundle, signatures: Signatures) -> Known {
-    if cfg!(feature = "parallel") && signatures == Signatures::default() {
-        return Signatures::of(bundle).into();
-    }
-    signatures.into()
-}
-
 fn push(mut frontier: Frontier, leaf: &Digest) -> Frontier {
     frontier.push(*leaf);
     frontier
@@ -210,8 +231,8 @@ fn slots(bundle: &Bundle) -> Result<Vec<Slot>, AuditError> {
     Ok(slots.into_iter().map(|(_, slot)| slot).collect())
 }
 
-/// The state the bundle says it started from.
-fn state_before(bundle: &Bundle, known: &Known) -> Result<State, AuditError> {
+/// The state the bundle says it started from. Keys that are fit are not checked again.
+fn state_before(bundle: &Bundle, is_fit: fn(&TypedKey) -> bool) -> Result<State, AuditError> {
     let refused = |error: &dyn std::fmt::Display| AuditError::State(error.to_string());
     let params = &bundle.header.params;
     let domain = Domain { chain_id: params.chain_id, contract: params.registry };
@@ -223,7 +244,6 @@ fn state_before(bundle: &Bundle, known: &Known) -> Result<State, AuditError> {
     }
     let mut state = State::new(domain);
     state.frontier = bundle.header.journal_before.clone();
-    let is_fit = |key: &TypedKey| known.is_fit(key);
     state.registry =
         Registry::from_records_knowing(domain, records, is_fit).map_err(|error| refused(&error))?;
     state.credits = Credits::try_from(credits).map_err(|error| refused(&error))?;
@@ -233,7 +253,7 @@ fn state_before(bundle: &Bundle, known: &Known) -> Result<State, AuditError> {
     for section in &bundle.devices {
         let before = &section.before;
         if !before.is_empty() {
-            state.devices.insert(section.device, before.clone());
+            state.devices.insert(section.device, before.clone().into());
         }
     }
     Ok(state)

@@ -1,6 +1,8 @@
 //! The checks on a report that need no memory of other reports: at the door they are advisory, in the fold they decide.
 
-use depin_core::{DeviceId, Digest, KeyId, NetworkId, Side, Timestamp, TypedKey, sha256};
+#[cfg(feature = "node")]
+use depin_core::NetworkId;
+use depin_core::{DeviceId, Digest, KeyId, Side, Timestamp, TypedKey, sha256};
 use depin_identity::{
     Envelope, EnvelopeError, PublicKey, Registry, Report, Sign1Error, VerifiedReport, clock_skew,
 };
@@ -17,8 +19,6 @@ pub struct CheckedReport {
     pub key: KeyId,
     /// The key's epoch in the device's record.
     pub key_epoch: u32,
-    /// SHA-256 of the envelope.
-    pub digest: Digest,
     /// SHA-256 of the signed payload: the same for every signature over the same statement.
     pub statement: Digest,
     /// What the device stated.
@@ -58,31 +58,33 @@ pub fn check_report(
     envelope: &[u8],
     received: Timestamp,
 ) -> Result<CheckedReport, Refusal> {
-    check_report_knowing(registry, params, envelope, received, None)
+    check_report_knowing(registry, params, envelope, received, |_| false)
 }
 
-/// As [`check_report`], of an envelope whose signature was found before to be by `signed_by`.
+/// As [`check_report`], without a look at the signature when `is_signed` knows that it is by the key.
 pub(crate) fn check_report_knowing(
     registry: &Registry,
     params: &NetworkParams,
     envelope: &[u8],
     received: Timestamp,
-    signed_by: Option<TypedKey>,
+    is_signed: impl FnOnce(&TypedKey) -> bool,
 ) -> Result<CheckedReport, Refusal> {
-    let signer = signer(registry, envelope);
-    let signed = match signer {
-        Some(signer) if signed_by == Some(signer.key.typed()) => {
-            let envelope = Envelope::parse(envelope).map_err(|error| malformed(&error))?;
-            open_signed(&signer, envelope)?
-        }
-        signer => check_signature(signer, params.network(), envelope)?,
-    };
-    check_standing(registry, params, signed, received)
+    let envelope = Envelope::parse(envelope).map_err(|error| malformed(&error))?;
+    let signer = holder(registry, envelope.key_id()).ok_or_else(|| unknown(envelope.key_id()))?;
+    if !is_signed(&signer.key.typed()) {
+        envelope.check_signature(&signer.key, params.network()).map_err(|error| malformed(&error))?;
+    }
+    check_standing(registry, params, open_signed(&signer, envelope)?, received)
 }
 
 /// The key that `envelope` names; none if it is not registered, or if this is no envelope.
+#[cfg(feature = "node")]
 pub(crate) fn signer(registry: &Registry, envelope: &[u8]) -> Option<Signer> {
-    let known = registry.by_key(&Envelope::parse(envelope).ok()?.key_id())?;
+    holder(registry, Envelope::parse(envelope).ok()?.key_id())
+}
+
+fn holder(registry: &Registry, key: KeyId) -> Option<Signer> {
+    let known = registry.by_key(&key)?;
     Some(Signer { device: known.record.device, epoch: known.epoch, key: *known.key })
 }
 
@@ -90,6 +92,7 @@ pub(crate) fn signer(registry: &Registry, envelope: &[u8]) -> Option<Signer> {
 ///
 /// # Errors
 /// The refusal, which names nobody.
+#[cfg(feature = "node")]
 pub(crate) fn check_signature(
     signer: Option<Signer>,
     network: NetworkId,
@@ -130,14 +133,13 @@ pub(crate) fn check_standing(
             "none: the device was switched off for ever",
         ));
     }
-    let digest = verified.digest();
     let report = verified.into_report();
     let skew = clock_skew(report.time, received, params.clock_skew);
     if !skew.is_within() {
         let finding = skew.finding();
         return Err(refusal(Some(device), "clock", finding.observed, &finding.limit));
     }
-    Ok(CheckedReport { device, key, key_epoch: epoch, digest, statement, report, _checked: Checked })
+    Ok(CheckedReport { device, key, key_epoch: epoch, statement, report, _checked: Checked })
 }
 
 fn unknown(key: KeyId) -> Refusal {

@@ -1,6 +1,9 @@
 //! Closing an epoch: a pure fold over the journal. Node, simulator, auditor and tests run this code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use depin_core::{Address, Amount, DeviceId, Digest, Epoch};
 use depin_proof::Schedule;
@@ -87,7 +90,7 @@ pub enum CloseError {
 pub fn close(network: &Network, input: EpochInput) -> Result<Closed, CloseError> {
     let leaves = each(&input.entries, Slot::leaf);
     let state = input.state.digest();
-    close_knowing(network, input, Before { leaves, state, known: Known::default() })
+    Ok(close_knowing(network, input, Before { leaves, state, known: Known::default() })?.0)
 }
 
 /// What is known of an epoch's input before it is closed.
@@ -97,21 +100,22 @@ pub(crate) struct Before {
     pub(crate) leaves: Vec<Digest>,
     /// The digest of its state.
     pub(crate) state: Digest,
-    /// Signatures that were checked.
+    /// What to go by instead of checking signatures.
     pub(crate) known: Known,
 }
 
-/// As [`close`], without finding out again what is known.
+/// As [`close`], without finding out again what is known. Gives what it went by as well.
 pub(crate) fn close_knowing(
     network: &Network,
     input: EpochInput,
     Before { leaves, state, known }: Before,
-) -> Result<Closed, CloseError> {
+) -> Result<(Closed, Known), CloseError> {
     let EpochInput { epoch, previous, state: before, entries, checkpoint } = input;
-    let fold = Fold::run(network, epoch, &before, entries.into_iter().zip(leaves), known)?;
+    let mut fold = Fold::run(network, epoch, &before, entries.into_iter().zip(leaves), known)?;
+    let known = std::mem::take(&mut fold.known);
     let decided = fold.decide(network, epoch)?;
     let after = Succession { epoch, previous, before: &before, checkpoint };
-    Ok(fold.into_closed_knowing(network, after, state, decided))
+    Ok((fold.into_closed_knowing(network, after, state, decided), known))
 }
 
 impl Slot {
@@ -248,13 +252,14 @@ impl Fold {
             minted: state.totals.minted.checked_add(result.minted).map_err(sum)?,
         };
         for (device, judged) in judged {
-            let carried = state.devices.entry(*device).or_default();
+            let carried = state.carried_mut(*device);
             for (service, bytes) in &judged.memories {
                 carried.remember(service, bytes.clone());
             }
         }
         let spent: BTreeMap<Digest, Amount> = lines.iter().map(|line| (line.deal, line.spend)).collect();
         for (device, carried) in &mut state.devices {
+            let carried = Arc::make_mut(carried);
             let said = judged.get(device).map(Judged::contributions).unwrap_or_default();
             for deal in &mut carried.deals {
                 let id = deal.signed.deal.id();

@@ -1,6 +1,8 @@
 //! What the journal records: everything from outside that can move a payout, before it is used.
 
-use depin_core::{DeviceId, Digest, Epoch, Located, Side, SignedDeal, Text, Timestamp, cbor};
+use std::sync::Arc;
+
+use depin_core::{DeviceId, Digest, Epoch, Located, Side, SignedDeal, Text, Timestamp};
 use depin_proof::Beacon;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -19,11 +21,11 @@ pub enum Entry {
         /// When the node received it.
         #[n(0)]
         received: Timestamp,
-        /// The envelope as it came.
+        /// The envelope as it came. Most of an epoch's bytes are envelopes, so copies of an entry share it.
         #[n(1)]
-        #[cbor(with = "minicbor::bytes")]
-        #[serde(with = "cbor::hex_string")]
-        envelope: Vec<u8>,
+        #[cbor(with = "shared")]
+        #[serde(with = "shared")]
+        envelope: Arc<[u8]>,
     },
     /// A report under a registered key that was refused, in full but for the envelope itself.
     #[n(1)]
@@ -105,6 +107,35 @@ pub enum Entry {
         #[n(1)]
         at: Timestamp,
     },
+}
+
+/// Shared bytes: a byte string in CBOR, hexadecimal digits in JSON.
+mod shared {
+    use std::sync::Arc;
+
+    use depin_core::cbor::hex_string;
+    use minicbor::{Decoder, Encoder, encode::Write};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn encode<C, W: Write>(
+        bytes: &Arc<[u8]>,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.bytes(bytes).map(|_| ())
+    }
+
+    pub(super) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Arc<[u8]>, minicbor::decode::Error> {
+        d.bytes().map(Arc::from)
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Arc<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+        hex_string::serialize(bytes, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[u8]>, D::Error> {
+        hex_string::deserialize(deserializer).map(Arc::from)
+    }
 }
 
 /// Why a report was refused.

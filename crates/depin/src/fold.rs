@@ -64,8 +64,8 @@ pub(crate) struct Fold {
     pub(crate) notes: BTreeMap<DeviceId, Vec<Finding>>,
     pub(crate) ledger: Vec<Indexed>,
     pub(crate) withheld: Vec<(u64, Digest)>,
-    /// Signatures that were checked before.
-    known: Known,
+    /// What it goes by instead of checking a signature.
+    pub(crate) known: Known,
 }
 
 impl Fold {
@@ -199,9 +199,10 @@ impl Fold {
         let index = indexed.index;
         match &indexed.entry {
             Entry::Report { received, envelope } => {
-                let (registry, signed_by) = (&self.state.registry, self.known.signer(index));
+                let (registry, known) = (&self.state.registry, &mut self.known);
+                let is_signed = |key: &_| known.is_signed(index, key);
                 let checked =
-                    check_report_knowing(registry, network.params(), envelope, *received, signed_by);
+                    check_report_knowing(registry, network.params(), envelope, *received, is_signed);
                 self.report(*received, checked, indexed);
                 return Ok(());
             }
@@ -368,7 +369,7 @@ impl Fold {
         signed: SignedDeal,
     ) -> Result<(), String> {
         let id = self.check_deal(network, &signed)?.id();
-        let state = self.state.devices.entry(signed.deal.device).or_default();
+        let state = self.state.carried_mut(signed.deal.device);
         let at = state.deals.partition_point(|known| known.signed.deal.id() < id);
         // Epochs that were over when the deal was made are no periods of it. Nor is this one once the beacon may be known: what is asked of a
         // device depends on its deals, and nobody may change the question after the answer.
@@ -407,7 +408,7 @@ impl Fold {
     /// Counts a report that was checked, or notes why it does not count.
     fn count(&mut self, indexed: Indexed, received: Timestamp, checked: CheckedReport) {
         let device = checked.device;
-        let state = self.state.devices.entry(device).or_default();
+        let state = self.state.carried_mut(device);
         let (boot, sequence) = (checked.report.boot, checked.report.sequence);
         let reused = match state.admit(checked.key, boot, sequence) {
             Ok(fresh) => fresh.interleaved,
@@ -428,7 +429,9 @@ impl Fold {
             let tally = self.tallies.entry(device).or_default();
             tally.bytes = tally.bytes.saturating_add(envelope.len());
         }
-        self.reports.entry(device).or_default().push(Counted { index, received, reused, checked, entry });
+        // Most devices report once or a few times, and there are many of them.
+        let reports = self.reports.entry(device).or_insert_with(|| Vec::with_capacity(1));
+        reports.push(Counted { index, received, reused, checked, entry });
     }
 
     /// Whether a report would count, without counting it: what a node asks at its door.

@@ -25,7 +25,7 @@ pub(crate) fn judge_section(
     let mut state = State::new(domain);
     let records = section.before.record.clone().into_iter().collect();
     state.registry = Registry::from_records(domain, records).map_err(|error| error.to_string())?;
-    state.devices.insert(section.device, section.before.clone());
+    state.devices.insert(section.device, section.before.clone().into());
     let mut fold = Fold::new(&state);
     let opens = Timestamp(header.schedule.opens);
     fold.opened = Some(opens);

@@ -1,6 +1,6 @@
 //! What an epoch hands to the next.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use depin_core::{Amount, DeviceId, Digest, Epoch, KeyId, Located, SignedDeal, Text, Timestamp, cbor};
 use depin_identity::{DeviceRecord, Domain, Fresh, Registry, ReplayError, ReplayMarks};
@@ -20,8 +20,8 @@ pub struct State {
     pub frontier: Frontier,
     /// The registered devices.
     pub registry: Registry,
-    /// Deals, replay marks and memories, by device.
-    pub devices: BTreeMap<DeviceId, DeviceState>,
+    /// Deals, replay marks and memories, by device. States that follow each other share what did not change.
+    pub devices: BTreeMap<DeviceId, Arc<DeviceState>>,
     /// Customers' credit.
     pub credits: Credits,
     /// Caps escrowed for epochs that are not closed yet.
@@ -53,15 +53,19 @@ pub struct DeviceState {
     pub record: Option<DeviceRecord>,
     /// Deals that are not over, by deal id.
     #[n(1)]
+    #[cbor(with = "cbor::list")]
     pub deals: Vec<DealState>,
     /// What has been seen of each of its keys, by key id.
     #[n(2)]
+    #[cbor(with = "cbor::list")]
     pub marks: Vec<KeyMarks>,
     /// What verifiers remember of it, by service.
     #[n(3)]
+    #[cbor(with = "cbor::list")]
     pub memories: Vec<Memory>,
     /// What it stated lately and could state again within the clock skew, by digest.
     #[n(4)]
+    #[cbor(with = "cbor::list")]
     pub recent: Vec<Recent>,
 }
 
@@ -197,14 +201,20 @@ impl State {
 
     /// What is carried for `device`, but for its record, which the registry holds.
     pub(crate) fn carried(&self, device: &DeviceId) -> &DeviceState {
-        self.devices.get(device).unwrap_or(&NOTHING)
+        self.devices.get(device).map_or(&NOTHING, Arc::as_ref)
+    }
+
+    /// What is carried for `device`, to change it.
+    pub(crate) fn carried_mut(&mut self, device: DeviceId) -> &mut DeviceState {
+        Arc::make_mut(self.devices.entry(device).or_default())
     }
 
     /// Every device there is something to say about, in order.
     pub fn device_ids(&self) -> Vec<DeviceId> {
         let mut ids: Vec<DeviceId> = self.registry.devices().map(|record| record.device).collect();
         ids.extend(self.devices.keys());
-        ids.sort_unstable();
+        // Two ascending runs: the stable sort merges them.
+        ids.sort();
         ids.dedup();
         ids
     }

@@ -16,6 +16,7 @@ pub struct DeviceRecord {
     pub owner: Address,
     /// Its keys, oldest first. The first is the one it was born with.
     #[n(2)]
+    #[cbor(with = "cbor::list")]
     pub keys: Vec<KeyEpoch>,
     /// How often it changed hands. What an owner granted ends with it.
     #[n(3)]

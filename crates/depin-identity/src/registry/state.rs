@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use alloy_primitives::Address;
 use depin_core::{
@@ -21,8 +24,9 @@ use crate::{Action, Binding, BindingError, Domain, PublicKey, PublicKeyError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registry {
     domain: Domain,
-    devices: BTreeMap<DeviceId, DeviceRecord>,
-    keys: BTreeMap<KeyId, KnownKey>,
+    // Copies share what they hold until one of them changes.
+    devices: Arc<BTreeMap<DeviceId, DeviceRecord>>,
+    keys: Arc<BTreeMap<KeyId, KnownKey>>,
 }
 
 /// A key of a registered device, checked and ready to verify with.
@@ -126,8 +130,8 @@ struct KnownKey {
 
 impl Registry {
     /// The empty registry at `domain`.
-    pub const fn new(domain: Domain) -> Self {
-        Self { domain, devices: BTreeMap::new(), keys: BTreeMap::new() }
+    pub fn new(domain: Domain) -> Self {
+        Self { domain, devices: Arc::default(), keys: Arc::default() }
     }
 
     /// Which registry this is.
@@ -156,7 +160,7 @@ impl Registry {
                 };
                 check_transfer(record, &binding)?;
                 binding.verify_device_proof(proof)?;
-                if let Some(record) = self.devices.get_mut(&binding.device) {
+                if let Some(record) = Arc::make_mut(&mut self.devices).get_mut(&binding.device) {
                     record.owner = *to;
                     record.ownership_epoch = record.ownership_epoch.saturating_add(1);
                     record.next_nonce = nonce.saturating_add(1);
@@ -169,7 +173,7 @@ impl Registry {
                 if !known.active {
                     return Err(RegistryError::Deactivated { device });
                 }
-                if let Some(record) = self.devices.get_mut(&device) {
+                if let Some(record) = Arc::make_mut(&mut self.devices).get_mut(&device) {
                     record.active = false;
                     record.next_nonce = record.next_nonce.saturating_add(1);
                 }
@@ -270,13 +274,13 @@ impl Registry {
             return Err(RegistryError::Nonce { found: nonce, expected: 0 });
         }
         let key = binding.verify_device_proof(proof)?;
-        match self.keys.entry(key.id()) {
+        match Arc::make_mut(&mut self.keys).entry(key.id()) {
             Entry::Occupied(taken) => {
                 Err(RegistryError::KeyIdTaken { key_id: key.id(), holder: taken.get().device })
             }
             Entry::Vacant(free) => {
                 free.insert(KnownKey { device, key, epoch: 0 });
-                self.devices.insert(device, DeviceRecord::registered(device, owner));
+                Arc::make_mut(&mut self.devices).insert(device, DeviceRecord::registered(device, owner));
                 Ok(())
             }
         }
@@ -302,12 +306,12 @@ impl Registry {
         for KeyEpoch { key, epoch } in &record.keys {
             let new = if checked_before(key) { PublicKey::checked_before } else { PublicKey::new };
             let key = new(*key)?;
-            match self.keys.entry(key.id()) {
+            match Arc::make_mut(&mut self.keys).entry(key.id()) {
                 Entry::Occupied(_) => return Err(impossible("its key id is taken")),
                 Entry::Vacant(free) => free.insert(KnownKey { device, key, epoch: *epoch }),
             };
         }
-        self.devices.insert(device, record);
+        Arc::make_mut(&mut self.devices).insert(device, record);
         Ok(())
     }
 }
@@ -353,7 +357,7 @@ mod tests {
         let domain = Domain { chain_id: 1, contract: Address::repeat_byte(1) };
         let mut registry = Registry::new(domain);
         let known = KnownKey { device: DeviceId(holder.public().typed()), key: *holder.public(), epoch: 0 };
-        registry.keys.insert(late.public().id(), known);
+        Arc::make_mut(&mut registry.keys).insert(late.public().id(), known);
         let before = registry.clone();
         let device = DeviceId(late.public().typed());
         let owner = Address::repeat_byte(7);

@@ -119,7 +119,7 @@ impl Core {
             .and_then(|checked| room::for_report(fold, network, checked.device, &envelope).map(|()| checked));
         match checked {
             Ok(checked) => {
-                let entry = Entry::Report { received, envelope };
+                let entry = Entry::Report { received, envelope: envelope.into() };
                 let bytes = entry_bytes(&entry);
                 let (leaf, before) = (leaf_hash(&bytes), self.log.clone());
                 let place = Place { index: before.size(), received, epoch: self.epoch };

@@ -138,7 +138,7 @@ mod tests {
             burned: Amount(1_000),
         };
         state.credits.apply(&paid).unwrap();
-        let carried = state.devices.entry(device()).or_default();
+        let carried = state.carried_mut(device());
         carried.deals = (0..deals)
             .map(|_| DealState {
                 signed: deal(Address::repeat_byte(3), subject),

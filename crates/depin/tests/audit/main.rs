@@ -14,7 +14,10 @@ mod succession;
 use common::*;
 use depin::{
     Bundle, Catalogue, Signatures, audit,
-    audit::{AuditError, BrokenPromise, audit_excerpt, audit_knowing, audit_receipts, audit_succession},
+    audit::{
+        AuditError, BrokenPromise, audit_assuming, audit_excerpt, audit_knowing, audit_receipts,
+        audit_succession,
+    },
     bundle::BundleError,
     close::{Closed, EpochInput, Slot, close},
     entry::{Entry, Indexed},
@@ -69,6 +72,9 @@ fn refusal(bundle: &Bundle, change: impl FnOnce(&mut Bundle)) -> String {
         let signatures = in_parts(&forged.to_bytes(), parts);
         let again = audit_knowing(&read, read.digest(), signatures, &standard());
         assert_eq!(again.unwrap_err().to_string(), refused, "signatures checked in {parts} parts");
+    }
+    if let Ok((found, needed)) = audit_assuming(&read, read.digest(), &standard()) {
+        assert_ne!(needed.digest(), Signatures::of(&forged).digest(), "{found:?} would be believed");
     }
     refused
 }

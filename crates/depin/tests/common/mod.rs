@@ -291,7 +291,7 @@ impl World {
 
     /// Receives `envelope` now. Returns its position.
     pub fn receive(&mut self, envelope: Vec<u8>) -> u64 {
-        self.push(Entry::Report { received: self.now, envelope })
+        self.push(Entry::Report { received: self.now, envelope: envelope.into() })
     }
 
     pub fn send(&mut self, device: &mut Device, kind: &'static str, body: Vec<u8>) -> u64 {

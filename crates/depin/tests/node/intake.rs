@@ -14,7 +14,7 @@ async fn a_report_is_acknowledged_by_a_receipt_that_proves_its_place() {
     let all = entries(&stage).await;
     let entry = &all[usize::try_from(receipt.index).unwrap()];
     assert_eq!(receipt.leaf, entry.leaf());
-    assert!(matches!(entry, Entry::Report { envelope, .. } if *envelope == one));
+    assert!(matches!(entry, Entry::Report { envelope, .. } if **envelope == *one));
     let slots: Vec<_> = all.into_iter().map(depin::close::Slot::Entry).collect();
     assert_eq!(
         receipt.head,
