@@ -3,12 +3,15 @@
 use std::{fmt, hash};
 
 use async_trait::async_trait;
-use curve25519_dalek::{EdwardsPoint, Scalar};
+use curve25519_dalek::EdwardsPoint;
 use depin_core::{KeyId, KeyType, TypedKey};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
-use crate::{ReportError, Signature};
+use crate::{
+    ReportError, Signature,
+    batch::{is_canonical, is_of_prime_order, of_prime_order},
+};
 
 /// A public key that is fit to identify a device: on the curve, in its one encoding, of prime order.
 ///
@@ -112,27 +115,36 @@ impl PublicKey {
     /// # Errors
     /// [`PublicKeyError`].
     pub fn new(key: TypedKey) -> Result<Self, PublicKeyError> {
-        let bytes = match (key.key_type(), <&[u8; 32]>::try_from(key.key())) {
+        let (checked, _, point) = Self::but_for_order(key)?;
+        if is_of_prime_order(&point) { Ok(checked) } else { Err(PublicKeyError::MixedOrder) }
+    }
+
+    /// Checks many keys together, in their order, with the verdict that each gets from [`PublicKey::new`].
+    pub fn new_all(keys: impl IntoIterator<Item = TypedKey>) -> Vec<Result<Self, PublicKeyError>> {
+        let keys: Vec<_> = keys.into_iter().map(Self::but_for_order).collect();
+        let points: Vec<_> = keys.iter().flatten().map(|(_, bytes, point)| (*bytes, *point)).collect();
+        let mut fit = of_prime_order(&points).into_iter();
+        let mut decide = |(key, ..): (Self, _, _)| {
+            if fit.next().unwrap_or_default() { Ok(key) } else { Err(PublicKeyError::MixedOrder) }
+        };
+        keys.into_iter().map(|key| key.and_then(&mut decide)).collect()
+    }
+
+    /// Everything about a key but that it is of prime order, with its encoding and its point.
+    fn but_for_order(key: TypedKey) -> Result<(Self, [u8; 32], EdwardsPoint), PublicKeyError> {
+        let bytes = match (key.key_type(), <[u8; 32]>::try_from(key.key())) {
             (KeyType::Ed25519, Ok(bytes)) => bytes,
             (found, _) => return Err(PublicKeyError::Unsupported { found }),
         };
-        let point = VerifyingKey::from_bytes(bytes).map_err(|_| PublicKeyError::NotOnCurve)?;
-        let on_curve = point.to_edwards();
+        let point = VerifyingKey::from_bytes(&bytes).map_err(|_| PublicKeyError::NotOnCurve)?;
+        // Points with a second encoding for their sign are among these.
         if point.is_weak() {
             return Err(PublicKeyError::SmallOrder);
         }
-        if on_curve.compress().as_bytes() != bytes {
+        if !is_canonical(&bytes) {
             return Err(PublicKeyError::NotCanonical);
         }
-        // The order of the prime subgroup times a point is nothing exactly when one less than it is the point's negative. A public key is no secret, so this may
-        // take a time that depends on it, which is less than `is_torsion_free` takes.
-        let order_less_one = Scalar::ZERO - Scalar::ONE;
-        let all_but_one =
-            EdwardsPoint::vartime_double_scalar_mul_basepoint(&order_less_one, &on_curve, &Scalar::ZERO);
-        if all_but_one != -on_curve {
-            return Err(PublicKeyError::MixedOrder);
-        }
-        Ok(Self { typed: key, id: key.id(), point: Some(point) })
+        Ok((Self { typed: key, id: key.id(), point: Some(point) }, bytes, point.to_edwards()))
     }
 
     /// A key that [`PublicKey::new`] found fit before, in this process or in another that is trusted like it: nothing is checked a second time.
@@ -165,6 +177,11 @@ impl PublicKey {
         let point = self.point().ok_or(wrong)?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         point.verify_strict(message, &signature).map_err(|_| wrong)
+    }
+
+    /// Whether the key is known to be fit here, and not by somebody's word.
+    pub(crate) const fn is_fit(&self) -> bool {
+        self.point.is_some()
     }
 
     /// The point; none if a key that was said to be fit is none.

@@ -6,12 +6,15 @@ use curve25519_dalek::{
     constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION},
     scalar::clamp_integer,
 };
+use depin_core::{KeyType, TypedKey};
 use depin_identity::{PublicKey, Signature, SignatureBatch, SoftwareKey};
 use proptest::prelude::*;
 use sha2::{Digest, Sha512};
 
 /// So many that the batch is more than single checks.
 const MANY: usize = 300;
+/// The fewest that are checked together.
+const SMALL: usize = 256;
 
 struct Signed {
     key: PublicKey,
@@ -176,6 +179,67 @@ fn points_of_small_order_that_cancel_each_other_are_found() {
         };
         let all: Vec<Signed> = (0..MANY).map(|number| signed(number, kind(number))).collect();
         assert_eq!(verdicts(&all).into_iter().filter(|right| !right).count(), crafted.len());
+    }
+}
+
+/// `a·B` and a point of small order as a public key that somebody says was checked.
+fn unfit(a: u64, torsion: usize) -> PublicKey {
+    let point = Scalar::from(a) * ED25519_BASEPOINT_POINT + EIGHT_TORSION[torsion];
+    PublicKey::checked_before(TypedKey::ed25519(&point.compress().to_bytes())).unwrap()
+}
+
+#[test]
+fn with_an_unfit_key_it_is_still_what_the_single_check_says() {
+    for torsion in 0..8 {
+        for a in [0, 1, 1000] {
+            let key = unfit(a, torsion);
+            let bytes: [u8; 32] = key.typed().key().try_into().unwrap();
+            let signed = |number: usize| {
+                let message = number.to_le_bytes().to_vec();
+                // Nonces until the hash is odd, so that a point of order two is in the way of each.
+                let signature = (1..).find_map(|nonce: u64| {
+                    let r = Scalar::from(nonce);
+                    let r_bytes = (r * ED25519_BASEPOINT_POINT).compress().to_bytes();
+                    let k = Sha512::new().chain_update(r_bytes).chain_update(bytes).chain_update(&message);
+                    let k = Scalar::from_bytes_mod_order_wide(&k.finalize().into());
+                    let s = r + k * Scalar::from(a);
+                    let odd = k.as_bytes()[0] % 2 == 1;
+                    odd.then(|| Signature([r_bytes, s.to_bytes()].concat().try_into().unwrap()))
+                });
+                Signed { key, message, signature: signature.unwrap() }
+            };
+            verdicts(&[signed(1)]);
+            let right = verdicts(&(0..SMALL).map(signed).collect::<Vec<_>>());
+            assert!(right.iter().all(|right| *right == (torsion == 0 && a > 0)), "{a}, {torsion}");
+        }
+    }
+}
+
+#[test]
+fn many_keys_get_the_verdict_that_each_gets_alone() {
+    let fit =
+        |number: usize| SoftwareKey::from_seed([u8::try_from(number % 251).unwrap(); 32]).public().typed();
+    let mut encoded = [0xff; 32];
+    (encoded[0], encoded[31]) = (0xf0, 0x7f);
+    let strange = [
+        unfit(0, 0).typed(),
+        unfit(0, 4).typed(),
+        unfit(7, 1).typed(),
+        unfit(7, 4).typed(),
+        unfit(9, 4).typed(),
+        TypedKey::ed25519(&encoded),
+        TypedKey::ed25519(&[2; 32]),
+        TypedKey::new(KeyType::P256, &[2; 33]).unwrap(),
+    ];
+    for every in [1, 37, 1000] {
+        let keys: Vec<TypedKey> = (0..MANY)
+            .map(|number| {
+                if (number + 1).is_multiple_of(every) { strange[number % strange.len()] } else { fit(number) }
+            })
+            .collect();
+        let together = PublicKey::new_all(keys.iter().copied());
+        let alone: Vec<_> = keys.into_iter().map(PublicKey::new).collect();
+        assert_eq!(together, alone);
     }
 }
 

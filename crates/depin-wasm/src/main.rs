@@ -62,7 +62,8 @@ fn audit(mut arguments: impl Iterator<Item = String>) -> Result<bool, String> {
         signatures.map(|length| Signatures::from_bytes(&exactly(length)?).map_err(|error| error.to_string()));
     let known = known.transpose().map_err(|error| format!("--signatures: {error}"))?;
     let previous = previous.map(exactly).transpose().map_err(|error| format!("--previous: {error}"))?;
-    let answer = recompute(input(size)?, device, previous.as_deref(), known);
+    let read = signatures.unwrap_or_default().saturating_add(previous.as_ref().map_or(0, Vec::len));
+    let answer = recompute(input(size.saturating_sub(read))?, device, previous.as_deref(), known);
     output(&answer)?;
     Ok(answer.matches)
 }
@@ -93,7 +94,10 @@ fn number(text: &str) -> Result<usize, String> {
 
 /// The next `length` bytes of the input.
 fn exactly(length: usize) -> Result<Vec<u8>, String> {
-    let mut bytes = vec![0; length.min(MAX_BYTES)];
+    if length > MAX_BYTES {
+        return Err(format!("{length} bytes; at most {MAX_BYTES} are read"));
+    }
+    let mut bytes = vec![0; length];
     std::io::stdin().read_exact(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
 }

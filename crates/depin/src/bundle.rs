@@ -384,14 +384,19 @@ impl<'b> File<'b> {
             return Err(BundleError::Section { section: "digest".into(), found, expected: self.digest });
         }
         let count = self.sections.len();
-        let mut sections = self.sections.iter().enumerate();
-        let mut next = || sections.next().map(|(at, section)| (section_name(at, count), &***section));
-        let (header, ledger, customers) = (read(next())?, read(next())?, read(next())?);
-        let of_devices: Vec<_> = (BEFORE_DEVICES.saturating_add(1)..count).map(|_| next()).collect();
-        let devices =
-            each(&of_devices, |section| read(section.clone())).into_iter().collect::<Result<_, _>>()?;
-        let result = read(next())?;
+        let last = count.saturating_sub(1);
+        let (header, ledger, customers) = (self.section(0)?, self.section(1)?, self.section(2)?);
+        let of_devices: Vec<usize> = (BEFORE_DEVICES..last).collect();
+        let devices = each(&of_devices, |at| self.section(*at)).into_iter().collect::<Result<_, _>>()?;
+        let result = self.section(last)?;
         Ok((Bundle { header, ledger, customers, devices, result }, found))
+    }
+
+    /// What the section at this place says.
+    fn section<T: Decode<'b, ()> + Encode<()>>(&self, at: usize) -> Result<T, BundleError> {
+        let section =
+            self.sections.get(at).ok_or_else(|| BundleError::Format("a section is missing".into()))?;
+        read(|| section_name(at, self.sections.len()), section)
     }
 }
 
@@ -403,7 +408,7 @@ pub(crate) fn open_part(
     parts: usize,
 ) -> Result<(Header, impl Iterator<Item = DeviceSection>), BundleError> {
     let file = File::read(bytes)?;
-    let header = read(file.sections.first().map(|section| ("header".into(), &***section)))?;
+    let header = file.section(0)?;
     let end = file.sections.len().saturating_sub(1);
     let mine: Vec<usize> = (BEFORE_DEVICES..end).skip(part).step_by(parts.max(1)).collect();
     file.check(&mine)?;
@@ -422,10 +427,10 @@ fn section_name(at: usize, count: usize) -> String {
 }
 
 pub(crate) fn read<'b, T: Decode<'b, ()> + Encode<()>>(
-    section: Option<(String, &'b [u8])>,
+    name: impl FnOnce() -> String,
+    bytes: &'b [u8],
 ) -> Result<T, BundleError> {
-    let (section, bytes) = section.ok_or_else(|| BundleError::Format("a section is missing".into()))?;
-    cbor::from_slice(bytes).map_err(|error| BundleError::Content { section, error })
+    cbor::from_slice(bytes).map_err(|error| BundleError::Content { section: name(), error })
 }
 
 pub(crate) fn tree_of(sections: &[Vec<u8>]) -> Tree {

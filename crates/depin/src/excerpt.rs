@@ -94,9 +94,9 @@ impl Excerpt {
         }
         Ok(CheckedExcerpt {
             digest: bind(excerpt.count, &root),
-            header: read(Some(("header".into(), &excerpt.header.bytes)))?,
-            device: read(Some(("device".into(), &excerpt.device.bytes)))?,
-            result: read(Some(("result".into(), &excerpt.result.bytes)))?,
+            header: read(|| "header".into(), &excerpt.header.bytes)?,
+            device: read(|| "device".into(), &excerpt.device.bytes)?,
+            result: read(|| "result".into(), &excerpt.result.bytes)?,
         })
     }
 }

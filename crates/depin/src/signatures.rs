@@ -1,10 +1,13 @@
 //! Signature checks apart from the audit they are for: most of its work, independent for each device, so that cores, or instances of a program
 //! in a browser, can share it.
 
-use std::{borrow::Borrow, collections::BTreeMap};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use depin_core::{ChainEvent, Digest, NetworkId, TypedKey, cbor, sha256};
-use depin_identity::{Envelope, KeyEpoch, PublicKey, SignatureBatch};
+use depin_identity::{Envelope, PublicKey, SignatureBatch};
 use minicbor::{Decode, Encode};
 
 use crate::{
@@ -15,26 +18,30 @@ use crate::{
 
 /// Signatures that are checked together.
 const BATCH: usize = 4096;
-/// Devices whose reports one core checks at a time.
-const CHUNK: usize = 1024;
+/// Devices whose keys are checked together.
+const DEVICES: usize = 4096;
 
-/// Reports of a bundle with the key that signed each. What is not named here was not checked, which says nothing against it.
+/// What was found right in a bundle: keys that are fit, and reports with the key that signed each. What is not named here was not checked, which says nothing
+/// against it.
 ///
 /// Whoever hands this to an audit vouches for it. It comes from the same program and the same bytes, or from nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct Signatures {
-    /// Who signed the report at a position of the journal.
+    /// Keys that devices had before the epoch.
     #[n(0)]
+    keys: BTreeSet<TypedKey>,
+    /// Who signed the report at a position of the journal.
+    #[n(1)]
     reports: BTreeMap<u64, TypedKey>,
 }
 
-/// What a fold goes by instead of checking a signature.
+/// What an audit goes by instead of checking keys and signatures.
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
     /// These were checked. Any other is checked where it is needed.
     Checked(Signatures),
-    /// Every signature is taken for right; these are the ones that were needed.
+    /// Every key is taken for fit and every signature for right; these are the ones that were needed.
     Assumed(Signatures),
 }
 
@@ -43,7 +50,9 @@ impl Signatures {
     pub fn of(bundle: &Bundle) -> Self {
         let network = bundle.header.params.network();
         let mut all = Self::default();
-        let chunks: Vec<_> = bundle.devices.chunks(CHUNK).collect();
+        // Several pieces for each core, and each large enough to be worth checking together.
+        let piece = (bundle.devices.len() / 16).clamp(256, DEVICES);
+        let chunks: Vec<_> = bundle.devices.chunks(piece).collect();
         for found in each(&chunks, |devices| of_devices(network, devices.iter())) {
             all.extend(found);
         }
@@ -61,6 +70,7 @@ impl Signatures {
 
     /// Adds what another part found.
     pub fn extend(&mut self, other: Self) {
+        self.keys.extend(other.keys);
         self.reports.extend(other.reports);
     }
 
@@ -96,6 +106,17 @@ impl Default for Known {
 }
 
 impl Known {
+    /// Whether `key`, which a device had before the epoch, counts as fit without a look at it.
+    pub(crate) fn is_fit(&mut self, key: &TypedKey) -> bool {
+        match self {
+            Self::Checked(known) => known.keys.contains(key),
+            Self::Assumed(needed) => {
+                needed.keys.insert(*key);
+                true
+            }
+        }
+    }
+
     /// Whether the report at `index` counts as signed by `key` without a look at its signature.
     pub(crate) fn is_signed(&mut self, index: u64, key: &TypedKey) -> bool {
         match self {
@@ -108,13 +129,50 @@ impl Known {
     }
 }
 
-/// Checks the reports of devices that name one of their keys.
+/// Checks the keys of devices, and the reports that name one of them, some devices at a time.
 fn of_devices<S: Borrow<DeviceSection>>(network: NetworkId, sections: impl Iterator<Item = S>) -> Signatures {
-    let (mut found, mut waiting) = (Signatures::default(), Waiting::default());
+    let (mut found, mut together) = (Signatures::default(), Vec::new());
     for section in sections {
-        waiting.add(network, section.borrow());
-        if waiting.batch.len() >= BATCH {
-            waiting.decide(&mut found);
+        together.push(section);
+        if together.len() >= DEVICES {
+            found.extend(of_these(network, &together));
+            together.clear();
+        }
+    }
+    found.extend(of_these(network, &together));
+    found
+}
+
+fn of_these<S: Borrow<DeviceSection>>(network: NetworkId, sections: &[S]) -> Signatures {
+    let carried = |section: &S| {
+        let record = section.borrow().before.record.as_ref();
+        record.into_iter().flat_map(|record| &record.keys).map(|known| known.key).collect::<Vec<_>>()
+    };
+    let registered = |section: &S| {
+        let events = section.borrow().entries.iter().filter_map(|indexed| match &indexed.entry {
+            Entry::Chain { located } => Some(&located.event),
+            _ => None,
+        });
+        let keys = events.filter_map(|event| match event {
+            ChainEvent::DeviceRegistered { device, .. } => Some(*device.key()),
+            _ => None,
+        });
+        keys.collect::<Vec<_>>()
+    };
+    let keys: Vec<_> = sections.iter().map(|section| (carried(section), registered(section))).collect();
+    let all = keys.iter().flat_map(|(carried, registered)| carried.iter().chain(registered)).copied();
+    let mut fit = PublicKey::new_all(all).into_iter();
+    let (mut found, mut waiting) = (Signatures::default(), Waiting::default());
+    for (section, (carried, registered)) in sections.iter().zip(keys) {
+        let carried: Vec<_> = fit.by_ref().take(carried.len()).flatten().collect();
+        found.keys.extend(carried.iter().map(PublicKey::typed));
+        let registered = fit.by_ref().take(registered.len()).flatten();
+        let keys: BTreeMap<_, _> = carried.into_iter().chain(registered).map(|key| (key.id(), key)).collect();
+        for indexed in &section.borrow().entries {
+            let Entry::Report { envelope, .. } = &indexed.entry else { continue };
+            let Ok(envelope) = Envelope::parse(envelope) else { continue };
+            let Some(key) = keys.get(&envelope.key_id()) else { continue };
+            waiting.add(network, indexed.index, key, envelope, &mut found);
         }
     }
     waiting.decide(&mut found);
@@ -129,26 +187,19 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn add(&mut self, network: NetworkId, section: &DeviceSection) {
-        let carried = section.before.record.iter().flat_map(|record| &record.keys);
-        let registered = section.entries.iter().filter_map(|indexed| match &indexed.entry {
-            Entry::Chain { located } => match &located.event {
-                ChainEvent::DeviceRegistered { device, .. } => Some(*device.key()),
-                _ => None,
-            },
-            _ => None,
-        });
-        let keys = carried.map(|KeyEpoch { key, .. }| *key).chain(registered);
-        // Whether a key is fit is decided where it is registered; here is asked what it signed.
-        let keys: BTreeMap<_, _> =
-            keys.filter_map(|key| PublicKey::checked_before(key).ok()).map(|key| (key.id(), key)).collect();
-        for indexed in &section.entries {
-            let Entry::Report { envelope, .. } = &indexed.entry else { continue };
-            let Ok(envelope) = Envelope::parse(envelope) else { continue };
-            let Some(key) = keys.get(&envelope.key_id()) else { continue };
-            if envelope.check_signature_later(key, network, &mut self.batch).is_ok() {
-                self.reports.push((indexed.index, key.typed()));
-            }
+    fn add(
+        &mut self,
+        network: NetworkId,
+        index: u64,
+        key: &PublicKey,
+        envelope: Envelope<'_>,
+        found: &mut Signatures,
+    ) {
+        if envelope.check_signature_later(key, network, &mut self.batch).is_ok() {
+            self.reports.push((index, key.typed()));
+        }
+        if self.batch.len() >= BATCH {
+            self.decide(found);
         }
     }
 

@@ -243,16 +243,24 @@ impl Registry {
     pub fn from_records_knowing(
         domain: Domain,
         records: Vec<DeviceRecord>,
-        checked_before: impl Fn(&TypedKey) -> bool,
+        mut checked_before: impl FnMut(&TypedKey) -> bool,
     ) -> Result<Self, SnapshotError> {
         let mut registry = Self::new(domain);
+        let keys = || records.iter().flat_map(|record| &record.keys).map(|known| known.key);
+        let known: Vec<bool> = keys().map(|key| checked_before(&key)).collect();
+        let others = keys().zip(&known).filter(|(_, known)| !**known).map(|(key, _)| key);
+        let (mut others, mut known) = (PublicKey::new_all(others).into_iter(), known.into_iter());
+        let mut fit = |key| match known.next() {
+            Some(true) => PublicKey::checked_before(key),
+            _ => others.next().unwrap_or_else(|| PublicKey::new(key)),
+        };
         let mut last = None;
         for record in records {
             if last >= Some(record.device) {
                 return Err(SnapshotError::Record { device: record.device, what: "out of order" });
             }
             last = Some(record.device);
-            registry.restore(record, &checked_before)?;
+            registry.restore(record, &mut fit)?;
         }
         Ok(registry)
     }
@@ -289,7 +297,7 @@ impl Registry {
     fn restore(
         &mut self,
         record: DeviceRecord,
-        checked_before: &impl Fn(&TypedKey) -> bool,
+        fit: &mut impl FnMut(TypedKey) -> Result<PublicKey, PublicKeyError>,
     ) -> Result<(), SnapshotError> {
         let device = record.device;
         let impossible = |what| SnapshotError::Record { device, what };
@@ -304,8 +312,7 @@ impl Registry {
             return Err(impossible("it was registered without a nonce"));
         }
         for KeyEpoch { key, epoch } in &record.keys {
-            let new = if checked_before(key) { PublicKey::checked_before } else { PublicKey::new };
-            let key = new(*key)?;
+            let key = fit(*key)?;
             match Arc::make_mut(&mut self.keys).entry(key.id()) {
                 Entry::Occupied(_) => return Err(impossible("its key id is taken")),
                 Entry::Vacant(free) => free.insert(KnownKey { device, key, epoch: *epoch }),

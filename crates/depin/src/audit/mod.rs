@@ -75,15 +75,12 @@ pub enum AuditError {
     },
 }
 
-/// Recomputes `bundle`: journal, state, every verdict, allocation, claim root. That a key which was registered in an earlier epoch is fit was for that
-/// epoch's audit to say, as everything else in the state that this one starts from: see [`audit_succession`].
+/// Recomputes `bundle`: journal, state, every verdict, allocation, claim root.
 ///
 /// # Errors
 /// [`AuditError`], naming the first thing that differs.
 pub fn audit(bundle: &Bundle, catalogue: &Catalogue) -> Result<Audit, AuditError> {
-    // Where there are threads, signatures are checked on all of them.
-    let signatures = if cfg!(feature = "parallel") { Signatures::of(bundle) } else { Signatures::default() };
-    audit_knowing(bundle, bundle.digest(), signatures, catalogue)
+    audit_knowing(bundle, bundle.digest(), Signatures::of(bundle), catalogue)
 }
 
 /// As [`audit`], of a bundle with `digest` (see [`Bundle::open`]), without checking the `signatures` again that were found right before.
@@ -99,7 +96,7 @@ pub fn audit_knowing(
     Ok(audit_going_by(bundle, digest, Known::Checked(signatures), catalogue)?.0)
 }
 
-/// As [`audit_knowing`], but takes every signature for right. What it finds holds if those that it gives are the right ones ([`Signatures::of`]); where that is not
+/// As [`audit_knowing`], but takes every key for fit and every signature for right. What it finds holds if those that it gives are the right ones ([`Signatures::of`]); where that is not
 /// so, nothing was found out.
 ///
 /// # Errors
@@ -121,28 +118,25 @@ fn audit_going_by(
     catalogue: &Catalogue,
 ) -> Result<(Audit, Known), AuditError> {
     let network = Network::new(bundle.header.params.clone(), catalogue)?;
-    let (closed, known) = recompute_going_by(bundle, &network, known, |_| true)?;
+    let (closed, known) = recompute_going_by(bundle, &network, known)?;
     let withheld = u64::try_from(bundle.ledger.withheld.len()).unwrap_or(u64::MAX);
     let root = closed.bundle.result.root;
     Ok((Audit { epoch: bundle.header.epoch, digest, root, withheld }, known))
 }
 
-/// Closes the epoch of `bundle` again, under its own parameters as `network` has them, and checks every key that was carried into it: the state after it, if
-/// nothing differs.
+/// Closes the epoch of `bundle` again, under its own parameters as `network` has them: the state after it, if nothing differs.
 ///
 /// # Errors
 /// [`AuditError`], naming the first thing that differs.
 #[cfg(feature = "node")]
 pub(crate) fn recompute(bundle: &Bundle, network: &Network) -> Result<Closed, AuditError> {
-    let signatures = if cfg!(feature = "parallel") { Signatures::of(bundle) } else { Signatures::default() };
-    Ok(recompute_going_by(bundle, network, Known::Checked(signatures), |_| false)?.0)
+    Ok(recompute_going_by(bundle, network, Known::Checked(Signatures::of(bundle)))?.0)
 }
 
 fn recompute_going_by(
     bundle: &Bundle,
     network: &Network,
-    known: Known,
-    is_fit: fn(&TypedKey) -> bool,
+    mut known: Known,
 ) -> Result<(Closed, Known), AuditError> {
     let header = &bundle.header;
     differs("header.params", &header.params, network.params())?;
@@ -152,7 +146,7 @@ fn recompute_going_by(
     let leaves = each(&entries, Slot::leaf);
     let head = leaves.iter().fold(header.journal_before.clone(), push).head();
     differs("header.journal_after", &header.journal_after, &head)?;
-    let state = state_before(bundle, is_fit)?;
+    let state = state_before(bundle, |key| known.is_fit(key))?;
     let digest = state.digest();
     differs("header.state_before", &header.state_before, &digest)?;
     let (previous, checkpoint) = (header.previous, header.checkpoint.clone());
@@ -222,7 +216,7 @@ fn slots(bundle: &Bundle) -> Result<Vec<Slot>, AuditError> {
         if *found != expected {
             return Err(AuditError::Position { expected, found: *found });
         }
-        expected = expected.saturating_add(1);
+        expected = expected.checked_add(1).ok_or(AuditError::Position { expected, found: *found })?;
     }
     if expected != bundle.header.journal_after.size {
         return Err(AuditError::Position { expected, found: bundle.header.journal_after.size });
@@ -231,7 +225,7 @@ fn slots(bundle: &Bundle) -> Result<Vec<Slot>, AuditError> {
 }
 
 /// The state the bundle says it started from. Keys that are fit are not checked again.
-fn state_before(bundle: &Bundle, is_fit: fn(&TypedKey) -> bool) -> Result<State, AuditError> {
+fn state_before(bundle: &Bundle, is_fit: impl FnMut(&TypedKey) -> bool) -> Result<State, AuditError> {
     let refused = |error: &dyn std::fmt::Display| AuditError::State(error.to_string());
     let params = &bundle.header.params;
     let domain = Domain { chain_id: params.chain_id, contract: params.registry };

@@ -12,6 +12,7 @@ mod signatures;
 mod succession;
 
 use common::*;
+use curve25519_dalek::{constants::EIGHT_TORSION, edwards::CompressedEdwardsY};
 use depin::{
     Bundle, Catalogue, Signatures, audit,
     audit::{
@@ -24,8 +25,8 @@ use depin::{
     excerpt::Excerpt,
     log::Checkpoint,
 };
-use depin_core::{Amount, ChainEvent, Digest, Epoch, Outcome, Timestamp, cbor};
-use depin_identity::{Receipt, SoftwareKey};
+use depin_core::{Amount, ChainEvent, DeviceId, Digest, Epoch, Outcome, Timestamp, TypedKey, cbor};
+use depin_identity::{DeviceRecord, Receipt, Registry, SoftwareKey};
 use depin_proof::possession::ANSWER_KIND;
 use minicbor::bytes::ByteVec;
 use proptest::prelude::*;

@@ -60,6 +60,38 @@ fn a_wrong_signature_is_never_among_those_that_are_right() {
     assert!(found.to_bytes().len() < right.to_bytes().len());
 }
 
+/// The point of order one, to which anybody can sign; and a point of the prime subgroup with one of order two.
+#[test]
+fn a_bundle_that_starts_from_an_unfit_key_is_refused_however_it_is_audited() {
+    let mixed = SoftwareKey::from_seed([5; 32]).public().typed();
+    let mixed = CompressedEdwardsY(mixed.key().try_into().unwrap()).decompress().unwrap() + EIGHT_TORSION[4];
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    for key in [neutral, mixed.compress().to_bytes()] {
+        let mut device = Device::new("a");
+        let mut world = World::of(&wallet("customer"), &[&device], 2);
+        world.honest(&mut [&mut device]);
+        let unfit = DeviceRecord::registered(DeviceId(TypedKey::ed25519(&key)), wallet("thief").address());
+        let mut records: Vec<_> = world.state.registry.devices().cloned().chain([unfit.clone()]).collect();
+        records.sort_by_key(|record| record.device);
+        let domain = world.state.registry.domain();
+        world.state.registry = Registry::from_records_knowing(domain, records, |_| true).unwrap();
+        world.open();
+        let bundle = world.honest(&mut [&mut device]);
+        let (read, digest) = Bundle::open(&bundle.to_bytes()).unwrap();
+        let refused = audit(&read, &standard()).unwrap_err().to_string();
+        assert!(refused.contains("unfit key"), "{refused}");
+        for signatures in [Signatures::default(), Signatures::of(&read), in_parts(&bundle.to_bytes(), 3)] {
+            let again = audit_knowing(&read, digest, signatures.clone(), &standard()).unwrap_err();
+            assert_eq!(again.to_string(), refused);
+            let (_, needed) = audit_assuming(&read, digest, &standard()).unwrap();
+            assert_ne!(needed.digest(), signatures.digest());
+        }
+        let excerpt = Excerpt::open(&bundle.excerpt(&unfit.device).unwrap().to_bytes()).unwrap();
+        assert!(audit_excerpt(&excerpt, &standard()).unwrap_err().to_string().contains("unfit key"));
+    }
+}
+
 #[test]
 fn what_is_no_signatures_is_refused() {
     let (_, bundle) = scene();
