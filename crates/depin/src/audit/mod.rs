@@ -93,7 +93,20 @@ pub fn audit_knowing(
     signatures: Signatures,
     catalogue: &Catalogue,
 ) -> Result<Audit, AuditError> {
-    Ok(audit_going_by(bundle, digest, Known::Checked(signatures), catalogue)?.0)
+    let network = Network::new(bundle.header.params.clone(), catalogue)?;
+    let (closed, _) = recompute_going_by(bundle, &network, Known::Checked(signatures))?;
+    Ok(Audit::of(bundle, digest, &closed))
+}
+
+/// An audit that took keys and signatures for right.
+#[derive(Clone, Debug)]
+pub struct Assumed {
+    /// What was found.
+    pub audit: Audit,
+    /// The keys and signatures that were needed for it.
+    pub needed: Signatures,
+    /// What was recomputed.
+    pub closed: Closed,
 }
 
 /// As [`audit_knowing`], but takes every key for fit and every signature for right. What it finds holds if those that it gives are the right ones ([`Signatures::of`]); where that is not
@@ -101,27 +114,18 @@ pub fn audit_knowing(
 ///
 /// # Errors
 /// [`AuditError`]: what differs if the signatures are right.
-pub fn audit_assuming(
-    bundle: &Bundle,
-    digest: Digest,
-    catalogue: &Catalogue,
-) -> Result<(Audit, Signatures), AuditError> {
-    let (audit, known) = audit_going_by(bundle, digest, Known::Assumed(Signatures::default()), catalogue)?;
-    let (Known::Assumed(signatures) | Known::Checked(signatures)) = known;
-    Ok((audit, signatures))
+pub fn audit_assuming(bundle: &Bundle, digest: Digest, catalogue: &Catalogue) -> Result<Assumed, AuditError> {
+    let network = Network::new(bundle.header.params.clone(), catalogue)?;
+    let (closed, known) = recompute_going_by(bundle, &network, Known::Assumed(Signatures::default()))?;
+    let (Known::Assumed(needed) | Known::Checked(needed)) = known;
+    Ok(Assumed { audit: Audit::of(bundle, digest, &closed), needed, closed })
 }
 
-fn audit_going_by(
-    bundle: &Bundle,
-    digest: Digest,
-    known: Known,
-    catalogue: &Catalogue,
-) -> Result<(Audit, Known), AuditError> {
-    let network = Network::new(bundle.header.params.clone(), catalogue)?;
-    let (closed, known) = recompute_going_by(bundle, &network, known)?;
-    let withheld = u64::try_from(bundle.ledger.withheld.len()).unwrap_or(u64::MAX);
-    let root = closed.bundle.result.root;
-    Ok((Audit { epoch: bundle.header.epoch, digest, root, withheld }, known))
+impl Audit {
+    fn of(bundle: &Bundle, digest: Digest, closed: &Closed) -> Self {
+        let withheld = u64::try_from(bundle.ledger.withheld.len()).unwrap_or(u64::MAX);
+        Self { epoch: bundle.header.epoch, digest, root: closed.bundle.result.root, withheld }
+    }
 }
 
 /// Closes the epoch of `bundle` again, under its own parameters as `network` has them: the state after it, if nothing differs.

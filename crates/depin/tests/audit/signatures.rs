@@ -18,8 +18,9 @@ fn a_bundle_matches_however_many_parts_its_signatures_are_checked_in() {
     for parts in 1..=5 {
         let signatures = in_parts(&bundle.to_bytes(), parts);
         let assumed = audit_assuming(&read, digest, &standard()).unwrap();
-        assert_eq!(assumed, (expected.clone(), signatures.clone()));
-        assert_eq!(assumed.1.digest(), signatures.digest());
+        assert_eq!((&assumed.audit, &assumed.needed), (&expected, &signatures));
+        assert_eq!(assumed.needed.digest(), signatures.digest());
+        assert_eq!(assumed.closed.bundle, bundle);
         assert_eq!(audit_knowing(&read, digest, signatures, &standard()).unwrap(), expected, "{parts} parts");
     }
     // Nothing known, or something else known: then it is checked here.
@@ -84,8 +85,8 @@ fn a_bundle_that_starts_from_an_unfit_key_is_refused_however_it_is_audited() {
         for signatures in [Signatures::default(), Signatures::of(&read), in_parts(&bundle.to_bytes(), 3)] {
             let again = audit_knowing(&read, digest, signatures.clone(), &standard()).unwrap_err();
             assert_eq!(again.to_string(), refused);
-            let (_, needed) = audit_assuming(&read, digest, &standard()).unwrap();
-            assert_ne!(needed.digest(), signatures.digest());
+            let assumed = audit_assuming(&read, digest, &standard()).unwrap();
+            assert_ne!(assumed.needed.digest(), signatures.digest());
         }
         let excerpt = Excerpt::open(&bundle.excerpt(&unfit.device).unwrap().to_bytes()).unwrap();
         assert!(audit_excerpt(&excerpt, &standard()).unwrap_err().to_string().contains("unfit key"));
