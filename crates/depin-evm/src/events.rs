@@ -16,7 +16,7 @@ use crate::{
     Client, Deployment,
     contracts::{DeviceRegistry, RewardDistributor, ServiceCredits},
     finality::{HeaderError, header},
-    follow::too_much,
+    follow::{together, too_much},
 };
 
 /// Why events could not be read.
@@ -87,8 +87,9 @@ pub async fn events(
     }
     // A node that is behind answers as if the blocks it lacks were empty.
     header(client, to).await?;
-    for (block, hash) in hashes {
-        if Digest(header(client, block).await?.hash_slow().0) != hash {
+    let headers = together(hashes.keys().map(|block| header(client, *block)).collect()).await?;
+    for ((block, hash), header) in hashes.into_iter().zip(headers) {
+        if Digest(header.hash_slow().0) != hash {
             return Err(EventsError::Reorganised { block });
         }
     }

@@ -112,9 +112,9 @@ impl ChainReader for EvmReader {
 }
 
 /// Some answers at a time, in the order of the questions.
-async fn together<T>(
-    requests: Vec<impl Future<Output = Result<T, ReadError>> + Send>,
-) -> Result<Vec<T>, ReadError> {
+pub(crate) async fn together<T, E>(
+    requests: Vec<impl Future<Output = Result<T, E>> + Send>,
+) -> Result<Vec<T>, E> {
     let mut answers = Vec::with_capacity(requests.len());
     let mut under_way = stream::iter(requests).buffered(CONCURRENT);
     while let Some(answer) = under_way.next().await {

@@ -8,7 +8,7 @@
     clippy::indexing_slicing,
     clippy::print_stdout
 )] // a bench
-#![allow(clippy::as_conversions, clippy::float_arithmetic, unused_imports, dead_code)] // for people, and parts shared with tests
+#![allow(clippy::as_conversions, clippy::float_arithmetic, dead_code)] // for people, and parts shared with tests
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -16,36 +16,16 @@ mod common;
 mod stage;
 
 use std::{
-    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use alloy::{primitives::U256, signers::SignerSync};
-use axum::{
-    body::{Body, to_bytes},
-    http::{Request, StatusCode, header},
-};
 use common::*;
-use depin::{
-    Catalogue, Network, NetworkParams,
-    api::{ApiError, Contracts, NetworkInfo, ReportResult, ReportResults, paths},
-    entry::Entry,
-    evm::{
-        DeployConfig, Deployment, Finality, Sender,
-        contracts::NetworkToken,
-        credits, deploy,
-        embedded::{self, EmbeddedChain},
-    },
-    node::{Chain, Clock, FileJournal, Node, NodeError, NodeOptions, NodeParts, journal::Journal},
-};
-use depin_core::{Amount, Timestamp, cbor};
-use depin_identity::{Action, Envelope, OwnerSignature, SignedBinding};
-use depin_proof::possession::SET_KIND;
+use depin::{api::paths, node::Node};
+use depin_identity::Envelope;
 use rayon::prelude::*;
 use stage::*;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tower::ServiceExt;
 
 const DEVICES: usize = 64;
 /// Reports of one request.

@@ -29,6 +29,8 @@ pub enum Part {
     Bundles,
     /// The chain: while it is degraded, epochs are neither opened nor closed, and devices cannot register. Reports are taken.
     Chain,
+    /// The operator's transactions: while they are degraded, epochs are neither opened nor paid. Reports are taken.
+    Transactions,
     /// The beacon: while it is degraded, nobody is asked anything.
     Beacon,
     /// The index's view of the chain: while it is degraded, reading shows an older state.
@@ -74,6 +76,7 @@ impl Part {
             Self::Clock => "clock",
             Self::Bundles => "bundles",
             Self::Chain => "chain",
+            Self::Transactions => "transactions",
             Self::Beacon => "beacon",
             Self::Index => "index",
             Self::Epochs => "epochs",
@@ -92,6 +95,9 @@ impl Part {
             }
             Self::Bundles => "make room on the disk of the node's directory; the bundle is written by itself",
             Self::Chain => "check the RPC URL and whether the chain is up; the node tries again by itself",
+            Self::Transactions => {
+                "see whether the operator's account has ether and may do this, and whether the chain is up; the node tries again by itself"
+            }
             Self::Beacon => "check the source of beacons; the node tries again by itself",
             Self::Index | Self::Epochs => {
                 "see who else has the index open, and whether the disk has room; the node tries again by itself"

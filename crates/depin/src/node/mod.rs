@@ -161,7 +161,7 @@ pub(crate) struct Inner {
     /// Keeps the index at the head of the chain.
     follower: follow::Follower,
     /// How many blocks the journal's events are asked for at once.
-    span: StdMutex<Span>,
+    span: Mutex<Span>,
     /// What may wait at the door, in kibibytes.
     room: Arc<Semaphore>,
     /// Refusals by reason that are counted, not kept.
@@ -249,7 +249,7 @@ impl Node {
             health: health::Monitor::default(),
             follower,
             // As wide as can be from the start: where the steps end shows in the journal, and should depend on nothing but the chain.
-            span: StdMutex::new(Span::new(blocks_per_request, blocks_per_request)),
+            span: Mutex::new(Span::new(blocks_per_request, blocks_per_request)),
             room: Arc::new(Semaphore::new(intake::ROOM)),
             indexing: Mutex::default(),
             unwritable: AtomicBool::default(),

@@ -1,13 +1,13 @@
 //! Writing into the journal what the chain said.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use depin_core::{Digest, Located};
 use depin_evm::{EventsError, events, final_block, header};
-
+use depin_index::follow::Span;
 use tokio::time::timeout;
 
-use super::{Inner, NodeError, follow::STALL};
+use super::{Inner, NodeError, follow::STALL, health::Part};
 use crate::{entry::Entry, state::Place};
 
 /// Events on their way into the journal.
@@ -29,10 +29,19 @@ impl Inner {
     /// Writes the events of blocks that became final since the last call, in steps: each is written before the next is read, so that a node
     /// that was away for long neither holds everything in memory nor begins anew when it is interrupted.
     pub(super) async fn follow(self: &Arc<Self>) -> Result<(), NodeError> {
+        // One at a time: two would read the same blocks.
+        let mut span = self.span.lock().await;
         loop {
-            // An RPC that hangs is asked for ever fewer blocks, each time for as long as a request may take.
-            let read = timeout(STALL, self.read_step()).await.unwrap_or(Err(NodeError::Stalled(STALL)));
-            let Some(step) = self.heard(read)? else { return Ok(()) };
+            let read = match timeout(STALL, self.read_step(&mut span)).await {
+                Ok(read) => read,
+                // Fewer blocks may be answered in time.
+                Err(_) => {
+                    let asked = span.blocks();
+                    span.refused(asked);
+                    Err(NodeError::Stalled(STALL))
+                }
+            };
+            let Some(step) = self.heard(Part::Chain, read)? else { return Ok(()) };
             if self.write_step(step).await? {
                 return Ok(());
             }
@@ -40,22 +49,21 @@ impl Inner {
     }
 
     /// The events of the next blocks that are final; none if there are no such blocks. Others may have the core meanwhile.
-    async fn read_step(&self) -> Result<Option<ChainStep>, NodeError> {
+    async fn read_step(&self, span: &mut Span) -> Result<Option<ChainStep>, NodeError> {
         let (client, deployment) = (self.chain.sender().client(), self.chain.deployment());
         let from = self.core.lock().await.next_block.max(deployment.start_block);
         let Some(last) = final_block(client, self.chain.finality()).await? else { return Ok(None) };
         if from > last.number {
             return Ok(None);
         }
-        let span = || self.span.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let to = from.saturating_add(span().blocks().saturating_sub(1)).min(last.number);
+            let to = from.saturating_add(span.blocks().saturating_sub(1)).min(last.number);
             let asked = to.saturating_sub(from).saturating_add(1);
             let located = match events(client, deployment, from, to).await {
-                Err(EventsError::TooMuch { .. }) if span().refused(asked) => continue,
+                Err(EventsError::TooMuch { .. }) if span.refused(asked) => continue,
                 located => located?,
             };
-            span().answered(asked, located.len());
+            span.answered(asked, located.len());
             let hash = match to == last.number {
                 true => last.hash,
                 false => Digest(header(client, to).await?.hash_slow().0),

@@ -9,7 +9,7 @@ use depin_evm::{
 };
 use depin_rewards::{ClaimRequest, ClaimTree, Payout, PayoutLedger, PayoutStatus};
 
-use super::{Clock, Inner, Node, NodeError};
+use super::{Clock, Inner, Node, NodeError, health::Part};
 use crate::bundle::Bundle;
 
 impl Node {
@@ -31,7 +31,7 @@ impl Node {
 
     async fn bring_to_end(&self, claim: bool) -> Result<Vec<Epoch>, NodeError> {
         let inner = &self.0;
-        let open = inner.heard(inner.bring_to_end(claim).await);
+        let open = inner.heard(Part::Transactions, inner.bring_to_end(claim).await);
         inner.follow().await?;
         inner.index().await;
         inner.prune().await?;
@@ -65,16 +65,17 @@ impl Inner {
     }
 
     async fn bring_to_end(self: &Arc<Self>, claim: bool) -> Result<Vec<Epoch>, NodeError> {
-        let core = self.lock().await;
-        let next = core.epoch;
-        if core.unsaved.is_empty() {
-            drop(core);
-        } else {
-            self.compute(core, |inner, core| inner.keep_unsaved(core)).await?.1?;
+        let mut core = self.lock().await;
+        if !core.unsaved.is_empty() {
+            // What cannot be written is said by the health, and does not hold up the epochs before it.
+            core = self.compute(core, |inner, core| drop(inner.keep_unsaved(core))).await?.0;
         }
+        let next = core.epoch;
+        let kept = core.unsaved.first().map_or(next, |bundle| bundle.header.epoch);
+        drop(core);
         let from = if claim { self.settled().claimed } else { self.settled().finalised };
-        let mut open = Vec::new();
-        for epoch in (from..next.0).map(Epoch) {
+        let mut open: Vec<Epoch> = (kept.0.max(from)..next.0).map(Epoch).collect();
+        for epoch in (from..kept.0).map(Epoch) {
             if !self.finalise_epoch(epoch).await? {
                 open.push(epoch);
                 continue;
@@ -91,6 +92,7 @@ impl Inner {
                 settled.claimed = epoch.0.saturating_add(1);
             }
         }
+        open.sort_unstable();
         Ok(open)
     }
 

@@ -54,7 +54,8 @@ impl Node {
         let (epoch, params) = (self.epoch().await, inner.network.params());
         let earliest = params.genesis.0.saturating_add(params.epoch_length.0.saturating_mul(epoch.0));
         inner.reach(Timestamp(earliest)).await;
-        inner.heard(inner.chain.ledger().start(epoch).await.map_err(NodeError::from))?;
+        let started = inner.chain.ledger().start(epoch).await.map_err(NodeError::from);
+        inner.heard(Part::Transactions, started)?;
         inner.follow().await?;
         let mut core = inner.lock().await;
         inner.mend(&mut core).await?;
@@ -114,7 +115,7 @@ impl Node {
         inner.index().await;
         // Whoever is asked for the bundle has to have it before the chain knows of it.
         if inner.health.health().of(Part::Bundles).is_none() {
-            inner.heard(inner.post(&bundle).await)?;
+            inner.heard(Part::Transactions, inner.post(&bundle).await)?;
         }
         Ok(bundle)
     }
@@ -129,12 +130,12 @@ impl Node {
 }
 
 impl Inner {
-    /// Takes note of how the chain answered.
-    pub(super) fn heard<T>(&self, result: Result<T, NodeError>) -> Result<T, NodeError> {
+    /// Takes note of how the chain answered `part`.
+    pub(super) fn heard<T>(&self, part: Part, result: Result<T, NodeError>) -> Result<T, NodeError> {
         if result.is_err() {
-            self.metrics.chain_error(Part::Chain);
+            self.metrics.chain_error(part);
         }
-        self.health.note(Part::Chain, self.now(), &result);
+        self.health.note(part, self.now(), &result);
         result
     }
 

@@ -1,29 +1,23 @@
 //! A chain that is much longer than the network is old, and a node that was away for long.
 
-use std::{
-    sync::Mutex,
-    task::{Context, Poll},
-};
+use std::sync::Mutex;
 
 use alloy::{
-    providers::{Provider, ProviderBuilder},
-    rpc::{
-        client::RpcClient,
-        json_rpc::{ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload},
-    },
-    transports::{TransportError, TransportErrorKind, TransportFut},
+    rpc::json_rpc::{ErrorPayload, RequestPacket, ResponsePayload},
+    transports::TransportErrorKind,
 };
 use depin::core::Located;
-use depin_evm::{Client, Options};
 use depin_index::{Seek, Store};
 use serde_json::Value;
 
-use super::*;
+use super::{
+    between::{Answer, behind},
+    *,
+};
 
 /// An RPC that remembers which ranges of logs it was asked for, answers only so wide ones, and only so many.
 #[derive(Clone)]
 struct Rpc {
-    chain: EmbeddedChain,
     widest: u64,
     asked: Arc<Mutex<Vec<(u64, u64)>>>,
     /// How many ranges it still answers.
@@ -31,21 +25,17 @@ struct Rpc {
 }
 
 impl Rpc {
-    fn new(stage: &Stage, widest: u64) -> Self {
-        let answers = Arc::new(Mutex::new(usize::MAX));
-        Self { chain: stage.chain.clone(), widest, asked: Arc::default(), answers }
+    fn new(widest: u64) -> Self {
+        Self { widest, asked: Arc::default(), answers: Arc::new(Mutex::new(usize::MAX)) }
     }
 
     fn parts(&self, stage: &Stage, start_block: u64) -> NodeParts {
-        let provider = ProviderBuilder::new().connect_client(RpcClient::new(self.clone(), true)).erased();
-        let client = Client::new(provider, CHAIN, Options::local());
-        let deployment = Deployment { start_block, ..stage.deployment };
-        let chain = Chain::new(client.sender(wallet("operator")), deployment, Finality::Depth(0));
-        NodeParts { chain, ..stage.parts() }
+        let rpc = self.clone();
+        behind(stage, Deployment { start_block, ..stage.deployment }, move |packet| rpc.refuses(packet))
     }
 
     /// What becomes of a request for a range of logs; none for any other request.
-    fn refuses(&self, packet: &RequestPacket) -> Option<Result<ErrorPayload, TransportError>> {
+    fn refuses(&self, packet: &RequestPacket) -> Answer {
         let request = packet.as_single()?;
         let params: Value = serde_json::from_str(request.params()?.get()).unwrap();
         let end = |name: &str| {
@@ -56,7 +46,7 @@ impl Rpc {
         self.asked.lock().unwrap().push((from, to));
         if to - from >= self.widest {
             let message = format!("at most {} blocks", self.widest).into();
-            return Some(Ok(ErrorPayload { code: -32602, message, data: None }));
+            return Some(Ok(ResponsePayload::Failure(ErrorPayload { code: -32602, message, data: None })));
         }
         let mut answers = self.answers.lock().unwrap();
         if *answers == 0 {
@@ -64,26 +54,6 @@ impl Rpc {
         }
         *answers -= 1;
         None
-    }
-}
-
-impl tower::Service<RequestPacket> for Rpc {
-    type Response = ResponsePacket;
-    type Error = TransportError;
-    type Future = TransportFut<'static>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, packet: RequestPacket) -> Self::Future {
-        match self.refuses(&packet) {
-            None => self.chain.call(packet),
-            Some(answer) => Box::pin(async move {
-                let id = packet.as_single().unwrap().id().clone();
-                Ok(ResponsePacket::Single(Response { id, payload: ResponsePayload::Failure(answer?) }))
-            }),
-        }
     }
 }
 
@@ -112,7 +82,7 @@ async fn what_was_before_the_deployment_is_not_read() {
     let stage = Stage::new().await;
     mine(&stage, 1_000);
     stage.pay(1_000).await;
-    let rpc = Rpc::new(&stage, u64::MAX);
+    let rpc = Rpc::new(u64::MAX);
     let node = Node::open(rpc.parts(&stage, START)).await.unwrap();
     node.open_epoch().await.unwrap();
     node.caught_up().await.unwrap();
@@ -138,7 +108,7 @@ async fn a_node_that_was_away_for_long_catches_up_in_steps_and_loses_none_of_the
         depin_evm::events(&client, &stage.deployment, 0, head).await.unwrap()
     };
     assert_eq!(all.len(), 8);
-    let rpc = Rpc::new(&stage, 100);
+    let rpc = Rpc::new(100);
     let options = NodeOptions { blocks_per_request: 1_000, ..NodeOptions::default() };
     let mut node = Node::open(NodeParts { options, ..rpc.parts(&stage, 0) }).await.unwrap();
     node.caught_up().await.unwrap();

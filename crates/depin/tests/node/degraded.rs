@@ -1,44 +1,10 @@
 //! A chain that is down, an index that somebody else has, a node that stops: it says so, goes on with the rest, and loses nothing.
 
-use std::task::{Context, Poll};
-
-use alloy::{
-    providers::{Provider, ProviderBuilder},
-    rpc::{
-        client::RpcClient,
-        json_rpc::{RequestPacket, ResponsePacket},
-    },
-    transports::{TransportError, TransportErrorKind, TransportFut},
-};
+use alloy::{rpc::json_rpc::RequestPacket, transports::TransportErrorKind};
 use depin::node::{Health, Part};
-use depin_evm::{Client, Options};
 use depin_index::{FollowStatus, Store};
 
-use super::*;
-
-/// A chain whose line can be cut.
-#[derive(Clone)]
-struct Line {
-    chain: EmbeddedChain,
-    cut: Arc<AtomicBool>,
-}
-
-impl tower::Service<RequestPacket> for Line {
-    type Response = ResponsePacket;
-    type Error = TransportError;
-    type Future = TransportFut<'static>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, packet: RequestPacket) -> Self::Future {
-        if self.cut.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(TransportErrorKind::custom_str("the line is cut")) });
-        }
-        self.chain.call(packet)
-    }
-}
+use super::{between::behind, *};
 
 /// How often the chain failed a part of the node, as its metrics say.
 async fn errors(node: &Node, part: &str) -> u64 {
@@ -64,15 +30,16 @@ async fn until(node: &Node, condition: impl Fn(&Health) -> bool) -> Health {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_that_is_down_for_an_hour_holds_up_no_report() {
     let stage = Stage::new().await;
-    let line = Line { chain: stage.chain.clone(), cut: Arc::default() };
-    let provider = ProviderBuilder::new().connect_client(RpcClient::new(line.clone(), true)).erased();
-    let client = Client::new(provider, CHAIN, Options::local());
-    let chain = Chain::new(client.sender(wallet("operator")), stage.deployment, Finality::Depth(0));
-    let node = Node::open(NodeParts { chain, ..stage.parts() }).await.unwrap();
+    let cut = Arc::new(AtomicBool::new(false));
+    let line = Arc::clone(&cut);
+    let refuses = move |_: &_| {
+        line.load(Ordering::SeqCst).then(|| Err(TransportErrorKind::custom_str("the line is cut")))
+    };
+    let node = Node::open(behind(&stage, stage.deployment, refuses)).await.unwrap();
     let mut device = Device::new("a");
     register(&node, &device).await;
     node.open_epoch().await.unwrap();
-    line.cut.store(true, Ordering::SeqCst);
+    cut.store(true, Ordering::SeqCst);
     let mut receipts = Vec::new();
     for minute in (0..60).step_by(10) {
         stage.reach(GENESIS + minute * 60_000).await;
@@ -90,7 +57,7 @@ async fn a_chain_that_is_down_for_an_hour_holds_up_no_report() {
     assert_eq!(following.status, FollowStatus::Degraded, "{following:?}");
     assert!(following.reason.unwrap().contains("the line is cut") && following.next.is_some());
     let indexed = node.store().cursor().await.unwrap().block.unwrap().number;
-    line.cut.store(false, Ordering::SeqCst);
+    cut.store(false, Ordering::SeqCst);
     stage.pay(7).await;
     // Nobody asks for it: the index comes back by itself.
     until(&node, |health| health.of(Part::Index).is_none()).await;
@@ -102,6 +69,31 @@ async fn a_chain_that_is_down_for_an_hour_holds_up_no_report() {
     assert!(chain >= 12 && index > 0, "{chain} {index}");
     let bundle = node.close_epoch().await.unwrap();
     assert_eq!(audit_receipts(&bundle, &receipts).unwrap().kept, 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_that_are_refused_stay_said_while_the_chain_is_read() {
+    let stage = Stage::new().await;
+    let broke = Arc::new(AtomicBool::new(true));
+    let refused = Arc::clone(&broke);
+    let refuses = move |packet: &RequestPacket| {
+        let sends = packet.as_single()?.method() == "eth_sendRawTransaction";
+        let said = || Err(TransportErrorKind::custom_str("insufficient funds for gas"));
+        (sends && refused.load(Ordering::SeqCst)).then(said)
+    };
+    let node = Node::open(behind(&stage, stage.deployment, refuses)).await.unwrap();
+    let since = node.clock().now();
+    node.open_epoch().await.unwrap_err();
+    stage.reach(GENESIS + 60_000).await;
+    node.follow().await.unwrap();
+    let health = node.health();
+    let transactions = health.of(Part::Transactions).unwrap();
+    assert_eq!((transactions.since, health.takes_reports()), (since, true));
+    assert!(transactions.reason.contains("insufficient funds"), "{transactions:?}");
+    assert!(health.of(Part::Chain).is_none());
+    broke.store(false, Ordering::SeqCst);
+    node.open_epoch().await.unwrap();
+    assert_eq!(node.health().of(Part::Transactions), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,22 +127,24 @@ async fn a_node_that_stops_answers_what_it_took_and_lets_go_of_its_directory() {
     let (stage, node, mut device) = ready().await;
     let sent: Vec<_> =
         (0..40).map(|count| envelope(&node, &mut device, "storage.telemetry", vec![count])).collect();
+    let first = accepted(&node, sent[0].clone()).await;
     let mut asked = Vec::new();
-    for one in sent.clone() {
+    for one in sent[1..].to_vec() {
         let node = node.clone();
         asked.push(tokio::spawn(async move { post(&node, paths::REPORTS, one).await }));
     }
     tokio::time::sleep(std::time::Duration::from_millis(3)).await;
     node.shutdown().await.unwrap();
     assert!(!node.health().takes_reports());
-    let mut acknowledged = Vec::new();
-    for (answer, envelope) in join_all(asked).await.into_iter().zip(&sent) {
+    let first = ReportResults { results: vec![ReportResult::Accepted { receipt: first }] };
+    let mut acknowledged = vec![(sent[0].clone(), first)];
+    for (answer, envelope) in join_all(asked).await.into_iter().zip(&sent[1..]) {
         let (status, body) = answer.unwrap();
         if status == StatusCode::OK {
             acknowledged.push((envelope.clone(), serde_json::from_slice::<ReportResults>(&body).unwrap()));
         }
     }
-    let (status, _) = post(&node, paths::REPORTS, sent[0].clone()).await;
+    let (status, _) = post(&node, paths::REPORTS, sent[39].clone()).await;
     assert_ne!(status, StatusCode::OK, "nothing is taken any more");
     // The old node is still there, and has let go.
     let again = stage.open().await;

@@ -6,6 +6,7 @@ mod common;
 
 mod addresses;
 mod away;
+mod between;
 mod degraded;
 mod dev;
 mod disk;
@@ -22,7 +23,7 @@ mod serve;
 mod stage;
 mod survival;
 
-use alloy::{primitives::U256, signers::SignerSync};
+use alloy::signers::SignerSync;
 use async_trait::async_trait;
 use axum::{
     body::{Body, to_bytes},
@@ -31,16 +32,11 @@ use axum::{
 use common::*;
 use depin::{
     Bundle, Catalogue, Network, NetworkParams,
-    api::{ApiError, NetworkInfo, ReportResult, ReportResults, Work, paths},
+    api::{NetworkInfo, ReportResult, ReportResults, Work, paths},
     audit, audit_excerpt, audit_receipts,
     close::CloseError,
     entry::Entry,
-    evm::{
-        DeployConfig, Deployment, Finality, Sender,
-        contracts::NetworkToken,
-        credits, deploy,
-        embedded::{self, EmbeddedChain},
-    },
+    evm::{Deployment, Finality, credits, embedded::EmbeddedChain},
     excerpt::Excerpt,
     node::{
         Chain, Clock, FileJournal, Node, NodeError, NodeOptions, NodeParts, bundle_path,

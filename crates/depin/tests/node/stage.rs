@@ -1,6 +1,30 @@
 //! A chain, a directory, and how to talk to a node.
 
-use super::*;
+use std::{path::PathBuf, sync::Arc};
+
+use alloy::{primitives::U256, signers::SignerSync};
+use axum::{
+    body::{Body, to_bytes},
+    http::{Request, StatusCode, header},
+};
+use depin::{
+    Catalogue, Network, NetworkParams,
+    api::{ApiError, NetworkInfo, ReportResult, ReportResults, paths},
+    entry::Entry,
+    evm::{
+        DeployConfig, Deployment, Finality, Sender,
+        contracts::NetworkToken,
+        credits, deploy,
+        embedded::{self, EmbeddedChain},
+    },
+    node::{Chain, Clock, FileJournal, Node, NodeError, NodeOptions, NodeParts, journal::Journal},
+};
+use depin_core::{Amount, Timestamp, cbor};
+use depin_identity::{Action, OwnerSignature, SignedBinding};
+use depin_proof::possession::SET_KIND;
+use tower::ServiceExt;
+
+use crate::common::*;
 
 pub(crate) const SUPPLY: u128 = 1_000_000_000;
 

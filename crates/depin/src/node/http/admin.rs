@@ -43,7 +43,7 @@ impl Readiness {
         let lasts = |degraded: &Degraded| {
             let bounded = matches!(
                 degraded.part,
-                Part::Chain | Part::Index | Part::Epochs | Part::Beacon | Part::Bundles
+                Part::Chain | Part::Transactions | Part::Index | Part::Epochs | Part::Beacon | Part::Bundles
             );
             bounded && now.since(degraded.since).0 > GRACE
         };
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_chain_that_is_down_for_a_moment_does_not_take_the_node_out_of_service() {
         let (since, now) = (1_000, |more| Timestamp(1_000 + GRACE + more));
-        for part in [Part::Chain, Part::Index, Part::Beacon, Part::Bundles] {
+        for part in [Part::Chain, Part::Transactions, Part::Index, Part::Beacon, Part::Bundles] {
             assert!(Readiness::of(health(part, since), now(0)).ready, "{part:?}");
             let late = Readiness::of(health(part, since), now(1));
             assert!(!late.ready && late.degraded.len() == 1, "{part:?}");
