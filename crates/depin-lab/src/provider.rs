@@ -196,6 +196,8 @@ impl Provider {
                 Err(ProviderError::Client(error)) if self.patient && error.is_temporary() => {
                     tracing::warn!(%error, "trying again in {} s", RETRY.as_secs());
                     tokio::time::sleep(RETRY).await;
+                    // A node that was started again counts its phases from the beginning.
+                    after = 0;
                 }
                 Err(error) => return Err(error),
             }
@@ -231,10 +233,10 @@ impl Provider {
         if self.registered {
             return Ok(());
         }
-        self.registered = true;
         let work = self.client.work(&self.claimed).await?;
         let clone = self.attack == Some(Attack::Clone);
         if work.record.is_some() && !clone {
+            self.registered = true;
             return Ok(());
         }
         let domain = Domain { chain_id: self.info.params.chain_id, contract: self.info.params.registry };
@@ -243,10 +245,11 @@ impl Provider {
         match self.client.register(&binding).await {
             Err(ClientError::Refused { code, .. }) if clone => {
                 tracing::info!(code, "the registry refuses the copied key");
-                Ok(())
             }
-            other => Ok(other?),
+            other => drop(other?),
         }
+        self.registered = true;
+        Ok(())
     }
 
     async fn commit(&mut self, status: &Status) -> Result<(), ProviderError> {

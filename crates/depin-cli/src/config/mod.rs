@@ -114,7 +114,8 @@ impl Config {
         }
     }
 
-    /// How the chain is waited for. A transaction that a reorganisation takes away is sent again once that is seen, so one block is enough.
+    /// How the chain is waited for. A transaction counts as sent with its first block: whether a root stands is looked at again, and a claim that a
+    /// reorganisation takes away is made again after the next start, or by its owner.
     pub(crate) fn chain(&self) -> Options {
         Options::remote().confirmations(1).poll(Duration::from_millis(self.poll_ms))
     }
