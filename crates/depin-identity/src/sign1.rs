@@ -99,11 +99,7 @@ impl<'a> Sign1<'a> {
 
     /// Checks key id and signature, over the bytes as they were received.
     pub(crate) fn verify(&self, key: &PublicKey, context: Context) -> Result<(), Sign1Error> {
-        if self.key_id != key.id() {
-            return Err(Sign1Error::KeyId { found: self.key_id, expected: key.id() });
-        }
-        let message = to_be_signed(self.protected, &context.aad(), self.payload);
-        Ok(key.verify(&message, &self.signature)?)
+        Ok(key.verify(&self.signed_by(key, context)?, &self.signature)?)
     }
 
     /// Checks the key id and has the signature wait in `batch`.
@@ -113,11 +109,16 @@ impl<'a> Sign1<'a> {
         context: Context,
         batch: &mut SignatureBatch,
     ) -> Result<(), Sign1Error> {
+        batch.push(key, &self.signed_by(key, context)?, &self.signature);
+        Ok(())
+    }
+
+    /// What `key` signed, if it is the key that the message names.
+    fn signed_by(&self, key: &PublicKey, context: Context) -> Result<Vec<u8>, Sign1Error> {
         if self.key_id != key.id() {
             return Err(Sign1Error::KeyId { found: self.key_id, expected: key.id() });
         }
-        batch.push(key, &to_be_signed(self.protected, &context.aad(), self.payload), &self.signature);
-        Ok(())
+        Ok(to_be_signed(self.protected, &context.aad(), self.payload))
     }
 }
 

@@ -76,8 +76,8 @@ impl Standing {
         self.voided.map_or(0, |(_, voids)| voids)
     }
 
-    /// Root and bundle digest: the final ones, else those proposed last. Which of several candidates was proposed again the chain does not say
-    /// in its events.
+    /// Root and bundle digest: the final ones, else those proposed last. Which of several candidates was proposed again is not kept
+    /// in our events.
     pub(crate) fn root(&self) -> Option<(Digest, Digest)> {
         let unknown = self.rivals && self.revived > self.proposed.map(|(moment, ..)| moment);
         let proposed = self.proposed.filter(|_| !unknown);

@@ -8,7 +8,9 @@ use crate::http::schema;
 use crate::{BlockRef, Cursor};
 
 /// As of when an answer is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum View {
     /// Everything that is in: the newest blocks may still be replaced, and roots challenged.
     #[default]

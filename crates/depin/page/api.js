@@ -41,10 +41,11 @@ export function now() {
 }
 
 /**
- * @param {unknown} told the node's time in ms
+ * @param {unknown} told the node's time in ms, or that of a block, which lies before it
+ * @param {boolean} [own] whether it is the node's
  */
-export function hear(told) {
-  if (typeof told === "number" && Number.isFinite(told) && told >= clock.told) {
+export function hear(told, own = false) {
+  if (typeof told === "number" && Number.isFinite(told) && (own || !clock.told || told > now())) {
     clock.told = told;
     clock.heard = Date.now();
   }
@@ -170,7 +171,8 @@ async function get(address) {
     const response = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE), headers: { accept: "application/json" } });
     const data = await response.json().catch(() => null);
     if (response.ok && data !== null) {
-      hear(address.startsWith(`${BASE}/status`) ? data.now : data.at?.time);
+      if (address.startsWith(`${BASE}/status`)) hear(data.now, true);
+      else hear(data.at?.time);
       return { data, error: null, after: 0 };
     }
     const busy = response.status === 429 || response.status === 503;

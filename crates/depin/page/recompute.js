@@ -8,7 +8,7 @@ const MOST_BYTES = 400 << 20;
 const MOST_WORKERS = 4;
 /** What runs here. */
 const FILES = [
-  "recompute.html", "recompute.css", "recompute.js", "recompute-chain.js", "recompute-report.js", "recompute-wasi.js", "recompute-worker.js", "format.js",
+  "recompute.html", "recompute.css", "recompute.js", "recompute-chain.js", "recompute-report.js", "recompute-wasi.js", "recompute-worker.js", "format.js", "theme.js",
   "recompute.wasm",
 ];
 

@@ -22,17 +22,6 @@ const MAX_CURSOR: usize = 256;
 #[serde(deny_unknown_fields)]
 pub(super) struct NoParams {}
 
-/// As of when an answer is asked for.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "it is only written down in the document")]
-pub(super) enum When {
-    /// Everything that is in.
-    Latest,
-    /// Only what is final.
-    Final,
-}
-
 /// The form of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -49,7 +38,7 @@ pub(super) enum Format {
 #[into_params(parameter_in = Query)]
 pub(super) struct AtParams {
     /// As of when: everything that is in, or only what is final.
-    #[param(value_type = Option<When>)]
+    #[param(value_type = Option<View>)]
     pub(super) at: Option<String>,
 }
 
@@ -64,7 +53,7 @@ pub(super) struct ListParams {
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
     /// As of when: everything that is in, or only what is final.
-    #[param(value_type = Option<When>)]
+    #[param(value_type = Option<View>)]
     pub(super) at: Option<String>,
     /// In what form.
     #[param(value_type = Option<Format>)]
@@ -114,7 +103,7 @@ pub(super) struct DeviceParams {
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
     /// As of when: everything that is in, or only what is final.
-    #[param(value_type = Option<When>)]
+    #[param(value_type = Option<View>)]
     pub(super) at: Option<String>,
     /// In what form.
     #[param(value_type = Option<Format>)]
@@ -151,7 +140,7 @@ pub(super) struct EventParams {
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
     /// As of when: everything that is in, or only what is final.
-    #[param(value_type = Option<When>)]
+    #[param(value_type = Option<View>)]
     pub(super) at: Option<String>,
     /// In what form.
     #[param(value_type = Option<Format>)]
@@ -180,7 +169,7 @@ pub(super) struct PeriodParams {
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<u16>,
     /// As of when: everything that is in, or only what is final.
-    #[param(value_type = Option<When>)]
+    #[param(value_type = Option<View>)]
     pub(super) at: Option<String>,
     /// In what form.
     #[param(value_type = Option<Format>)]

@@ -38,7 +38,7 @@ export function table(of) {
       <div class="foot">
         ${of.compact ? null : asOf(`${of.id}-list`, page.at)}
         ${cursor === null ? null : pager(of.caption, cursor, paged, page.next)}
-        ${of.csv ? html`<a class="csv" href=${of.csv} download=${`${of.id}.csv`}aria-label=${`${of.caption}, all rows as CSV`}>CSV</a>` : null}
+        ${of.csv ? html`<a class="csv" href=${of.csv} download=${`${of.id}.csv`} aria-label=${`${of.caption}, all rows as CSV`}>CSV</a>` : null}
       </div>
     </div>`;
   });
