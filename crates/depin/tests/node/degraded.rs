@@ -129,7 +129,7 @@ async fn a_node_that_stops_answers_what_it_took_and_lets_go_of_its_directory() {
         (0..40).map(|count| envelope(&node, &mut device, "storage.telemetry", vec![count])).collect();
     let first = accepted(&node, sent[0].clone()).await;
     let mut asked = Vec::new();
-    for one in sent[1..].to_vec() {
+    for one in sent[1..].iter().cloned() {
         let node = node.clone();
         asked.push(tokio::spawn(async move { post(&node, paths::REPORTS, one).await }));
     }
