@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+extern crate alloc;
+
 mod batch;
 mod binding;
 mod bytes;
@@ -7,7 +9,7 @@ mod clock;
 mod commitment;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod did;
+pub mod did;
 mod envelope;
 mod key;
 mod receipt;
@@ -20,7 +22,7 @@ pub use binding::{AcceptedBinding, Action, Binding, BindingError, Domain, Signed
 pub use bytes::{OwnerSignature, Signature};
 pub use clock::{ClockSkew, clock_skew};
 pub use commitment::{Commitment, CommitmentError, Opening};
-pub use did::{DidDocument, VerificationMethod};
+pub use did::{Did, DidDocument, DidError, DidResolver, DidUrl, Resolvers, VerificationMethod};
 pub use envelope::{Envelope, EnvelopeError, Report, ReportError, VerifiedReport};
 pub use key::{DeviceSigner, PublicKey, PublicKeyError, SignError, SoftwareKey, WrongSignature};
 pub use receipt::{Head, InclusionError, Receipt, ReceiptError, check_inclusion};

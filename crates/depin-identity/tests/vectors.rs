@@ -1,12 +1,12 @@
-//! Material made by others: Ed25519 edge cases, did:key documents, COSE examples, Merkle inclusion proofs.
+//! Material made by others: Ed25519 edge cases, COSE examples, Merkle inclusion proofs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)] // tests fail by panicking
 #![allow(missing_docs)]
 
-use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
-use depin_core::{DeviceId, Digest, KeyError, KeyType, TypedKey};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use depin_core::{Digest, KeyType, TypedKey};
 use depin_identity::{
-    DidDocument, Envelope, EnvelopeError, Head, PublicKey, PublicKeyError, Sign1Error, Signature,
-    SignatureBatch, check_inclusion,
+    Envelope, EnvelopeError, Head, PublicKey, PublicKeyError, Sign1Error, Signature, SignatureBatch,
+    check_inclusion,
 };
 use serde_json::Value;
 
@@ -84,82 +84,6 @@ fn keys_anyone_can_sign_for_and_second_encodings_do_not_register() {
     for kind in [KeyType::P256, KeyType::Secp256k1] {
         let key = TypedKey::new(kind, &[2; 33]).unwrap();
         assert_eq!(PublicKey::new(key), Err(PublicKeyError::Unsupported { found: kind }));
-    }
-}
-
-#[test]
-fn did_key_documents_name_the_same_ids_and_keys() {
-    let Some(vectors) = json("identity/did-key/test-vectors/ed25519-x25519.json") else { return };
-    let vectors = vectors.as_object().unwrap();
-    assert_eq!(vectors.len(), 5);
-    for (did, vector) in vectors {
-        let device: DeviceId = did.parse().unwrap();
-        assert_eq!((&device.to_string(), device.key().key_type()), (did, KeyType::Ed25519));
-        let theirs = &vector["didDocument"];
-        let ours = DidDocument::of(&device);
-        assert_eq!(ours.id, text(theirs, "id"));
-        let (method, listed) = (&ours.verification_method[0], &theirs["verificationMethod"][0]);
-        assert_eq!(
-            (method.id.as_str(), method.controller.as_str()),
-            (text(listed, "id"), text(listed, "controller"))
-        );
-        for (purpose, listed) in
-            [(&ours.authentication, "authentication"), (&ours.assertion_method, "assertionMethod")]
-        {
-            assert_eq!(serde_json::to_value(purpose).unwrap(), theirs[listed]);
-        }
-        assert_eq!(
-            (device.key().key(), method.key().unwrap()),
-            (listed_key(listed).as_slice(), *device.key())
-        );
-        PublicKey::new(*device.key()).unwrap();
-        let json = serde_json::to_value(&ours).unwrap();
-        assert_eq!(json["verificationMethod"][0]["type"], "Multikey");
-        assert_eq!(serde_json::from_value::<DidDocument>(json).unwrap(), ours);
-    }
-}
-
-#[test]
-fn did_keys_of_other_curves_are_parsed_or_refused() {
-    for (file, kind, parsed, refused) in
-        [("nist-curves", KeyType::P256, 3, 4), ("secp256k1", KeyType::Secp256k1, 6, 0)]
-    {
-        let Some(vectors) = json(&format!("identity/did-key/test-vectors/{file}.json")) else { return };
-        let mut found = (0, 0);
-        for (did, vector) in vectors.as_object().unwrap() {
-            match did.parse::<DeviceId>() {
-                Ok(device) => {
-                    let method = &vector["didDocument"]["verificationMethod"][0];
-                    assert_eq!((device.key().key_type(), device.to_string()), (kind, did.clone()));
-                    assert_eq!(device.key().key(), listed_key(method));
-                    found.0 += 1;
-                }
-                // P-384 and P-521.
-                Err(KeyError::Type { .. } | KeyError::Did) => found.1 += 1,
-                Err(error) => panic!("{did}: {error}"),
-            }
-        }
-        assert_eq!(found, (parsed, refused), "{file}");
-    }
-    let Some(vectors) = json("identity/did-key/test-vectors/x25519.json") else { return };
-    let dids: Vec<&String> = vectors["didDocument"].as_object().unwrap().keys().collect();
-    assert_eq!(dids.len(), 4);
-    assert!(dids.iter().all(|did| did.parse::<DeviceId>().is_err()));
-}
-
-/// The key of a verification method as bare bytes: base58, or a JWK compressed.
-fn listed_key(method: &Value) -> Vec<u8> {
-    if let Some(base58) = method["publicKeyBase58"].as_str() {
-        return bs58::decode(base58).into_vec().unwrap();
-    }
-    let jwk = &method["publicKeyJwk"];
-    let x = URL_SAFE_NO_PAD.decode(text(jwk, "x")).unwrap();
-    match jwk["y"].as_str() {
-        None => x,
-        Some(y) => {
-            let odd = URL_SAFE_NO_PAD.decode(y).unwrap().last().unwrap() & 1;
-            [&[2 + odd], x.as_slice()].concat()
-        }
     }
 }
 
