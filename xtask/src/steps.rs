@@ -27,6 +27,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
     Step { name: "pure", about: "pure crates without default features", run: pure },
     Step { name: "wasm", about: "pure crates without default features, as WebAssembly", run: wasm },
+    Step { name: "device", about: "the device's crate for a Cortex-M4, without an allocator", run: device },
     Step { name: "contracts", about: "tests of the contracts", run: contracts::test },
     Step {
         name: "artifacts",
@@ -107,6 +108,14 @@ fn wasm(context: &Context) -> Report {
         Ok(()) => check_pure_crates(context, "--target wasm32-unknown-unknown"),
         Err(message) => Report::skipped(format!("no target wasm32-unknown-unknown: {message}")),
     }
+}
+
+fn device(context: &Context) -> Report {
+    let target = "thumbv7em-none-eabihf";
+    if let Err(message) = tools::target(context, target) {
+        return Report::skipped(format!("no target {target}: {message}"));
+    }
+    Report::of(context.cargo("check").args("--package depin-device --target").arg(target).show())
 }
 
 /// Each by itself: checked together, one crate would profit from what another asks of a shared dependency.

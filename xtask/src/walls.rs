@@ -42,6 +42,7 @@ const SHIPPED: &[&str] = &[
     "depin",
     "depin-cli",
     "depin-core",
+    "depin-device",
     "depin-evm",
     "depin-identity",
     "depin-index",
@@ -73,6 +74,18 @@ const WALLS: &[Wall] = &[
         reason: "everything depends on depin-core, so whatever it depends on is paid by everybody",
     },
     Wall {
+        of: &["depin-device"],
+        with: Features::All,
+        rule: Rule::DirectlyOnly(&["crc", "ed25519-dalek", "embedded-storage", "sha2", "thiserror"]),
+        reason: "it runs without an allocator in 32 KiB of RAM, where every dependency takes flash",
+    },
+    Wall {
+        of: &["depin-device"],
+        with: Features::All,
+        rule: Rule::Without(&["alloy*", "hex", "minicbor*", "serde_core", "serde"]),
+        reason: "what allocates or derives codecs has no place on a microcontroller",
+    },
+    Wall {
         of: &["depin-core", "depin-proof", "depin-rewards"],
         with: Features::All,
         rule: Rule::Without(OUTSIDE),
@@ -101,6 +114,12 @@ const WALLS: &[Wall] = &[
         with: Features::All,
         rule: Rule::OfOursOnly(&[]),
         reason: "the shared vocabulary knows nobody who speaks it",
+    },
+    Wall {
+        of: &["depin-device"],
+        with: Features::All,
+        rule: Rule::OfOursOnly(&[]),
+        reason: "the host's crates allocate; tests compare its bytes with theirs",
     },
     Wall {
         of: &["depin-identity", "depin-index", "depin-proof", "depin-rewards"],
@@ -149,6 +168,7 @@ const WALLS: &[Wall] = &[
             "depin",
             "depin-cli",
             "depin-core",
+            "depin-device",
             "depin-identity",
             "depin-index",
             "depin-lab",
