@@ -76,7 +76,7 @@ fn documents_of_offline_methods_are_read_back() {
         let found = block_on(Resolvers::offline().resolve(&did(name), None)).unwrap();
         assert_eq!((found.document.id.as_str(), &found.version), (name, &None));
         let json = found.document.to_json().unwrap();
-        assert_eq!(DidDocument::from_json(json.as_bytes()).unwrap(), found.document);
+        assert_eq!(DidDocument::from_json(json.as_bytes()).unwrap(), *found.document);
         let later = block_on(Resolvers::offline().resolve(&did(name), Some(&"2".into())));
         assert!(matches!(later, Err(DidError::NotFound { .. })));
     }

@@ -1,6 +1,6 @@
 //! The methods whose DIDs say themselves what they resolve to. Nothing is asked; a DID has one version and lives for ever.
 
-use alloc::{boxed::Box, format, vec::Vec};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
@@ -137,7 +137,7 @@ macro_rules! offline {
             }
 
             async fn resolve(&self, did: &Did, version: Option<&Text>) -> Result<Resolution, DidError> {
-                let document = Self::document(did)?;
+                let document = Arc::new(Self::document(did)?);
                 match version {
                     None => Ok(Resolution { document, version: None }),
                     Some(version) => Err(DidError::not_found(&format!("version {version} of {did}"))),

@@ -23,8 +23,8 @@ pub trait DidResolver: Send + Sync {
 /// What a DID resolved to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// The document; its id is the DID.
-    pub document: DidDocument,
+    /// The document; its id is the DID. Shared, because many ask for the same one.
+    pub document: Arc<DidDocument>,
     /// The version of the document, where the method has versions.
     pub version: Option<Text>,
 }
