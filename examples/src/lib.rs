@@ -91,7 +91,7 @@ pub fn registered(key: &SoftwareKey, owner: Address) -> ChainEvent {
     let (device, nonce, deadline) = (DeviceId(key.public().typed()), 0, GENESIS.0.div_euclid(1000));
     let binding = Binding { action: Action::Register, device, owner, domain: DOMAIN, nonce, deadline };
     let proof = key.signature(&binding.device_proof_message()).0.to_vec();
-    ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof }
+    ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof, active: true, at: GENESIS }
 }
 
 /// A deal over `subject`, signed by the customer.

@@ -6,7 +6,9 @@ use alloy_primitives::Address;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, DeviceId, Digest, Epoch, deal::address_cbor, deal::hex_string};
+use crate::{
+    Amount, DeviceId, Digest, Epoch, KeyId, Timestamp, TypedKey, deal::address_cbor, deal::hex_string,
+};
 
 /// An event of the network's contracts that a payout or a page can depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -35,19 +37,25 @@ pub enum ChainEvent {
         #[cbor(with = "minicbor::bytes")]
         #[serde(with = "hex_string")]
         proof: Vec<u8>,
+        /// Whether it may report at once, without an activation of its own.
+        #[n(5)]
+        active: bool,
+        /// When, by the block.
+        #[n(6)]
+        at: Timestamp,
     },
     /// A device changed hands.
     #[n(1)]
     #[cbor(array)]
     DeviceTransferred {
-        /// SHA-256 of the device's typed key.
+        /// SHA-256 of the typed key the device was born with.
         #[n(0)]
         device: Digest,
         /// The owner before.
         #[n(1)]
         #[cbor(with = "address_cbor")]
         from: Address,
-        /// The owner from now on.
+        /// The owner from the cut-over on.
         #[n(2)]
         #[cbor(with = "address_cbor")]
         to: Address,
@@ -57,19 +65,39 @@ pub enum ChainEvent {
         /// The deadline both signed, in seconds since the Unix epoch.
         #[n(4)]
         deadline: u64,
-        /// The device's signature over the binding, for anyone to check.
+        /// The signature of the key before over the binding, for anyone to check.
         #[n(5)]
         #[cbor(with = "minicbor::bytes")]
         #[serde(with = "hex_string")]
         proof: Vec<u8>,
+        /// The key it signs with from the cut-over on.
+        #[n(6)]
+        new_key: TypedKey,
+        /// The new key's signature over the binding.
+        #[n(7)]
+        #[cbor(with = "minicbor::bytes")]
+        #[serde(with = "hex_string")]
+        new_key_proof: Vec<u8>,
+        /// The first epoch of the new owner and the new key.
+        #[n(8)]
+        cut_over: Epoch,
+        /// Digest of the head of its ownership voucher.
+        #[n(9)]
+        voucher: Digest,
+        /// When, by the block.
+        #[n(10)]
+        at: Timestamp,
     },
     /// A device was switched off for ever.
     #[n(2)]
     #[cbor(array)]
     DeviceDeactivated {
-        /// SHA-256 of the device's typed key.
+        /// SHA-256 of the typed key the device was born with.
         #[n(0)]
         device: Digest,
+        /// When, by the block.
+        #[n(1)]
+        at: Timestamp,
     },
     /// A customer paid: the only input of demand.
     #[n(3)]
@@ -236,6 +264,109 @@ pub enum ChainEvent {
         #[n(3)]
         round: u32,
     },
+    /// A registered device may report from now on.
+    #[n(14)]
+    #[cbor(array)]
+    DeviceActivated {
+        /// SHA-256 of the typed key the device was born with.
+        #[n(0)]
+        device: Digest,
+        /// When, by the block.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// A device signs with another key.
+    #[n(15)]
+    #[cbor(array)]
+    KeyRotated {
+        /// SHA-256 of the typed key the device was born with.
+        #[n(0)]
+        device: Digest,
+        /// The key from now on.
+        #[n(1)]
+        new_key: TypedKey,
+        /// The boot of the last report under the key before.
+        #[n(2)]
+        last_boot: u32,
+        /// The sequence of the last report under the key before.
+        #[n(3)]
+        last_sequence: u64,
+        /// The nonce both signed.
+        #[n(4)]
+        nonce: u64,
+        /// The deadline both signed, in seconds since the Unix epoch.
+        #[n(5)]
+        deadline: u64,
+        /// The signature of the key before over the binding; empty when that key was compromised and the owner signed in its place.
+        #[n(6)]
+        #[cbor(with = "minicbor::bytes")]
+        #[serde(with = "hex_string")]
+        old_proof: Vec<u8>,
+        /// The new key's signature over the binding.
+        #[n(7)]
+        #[cbor(with = "minicbor::bytes")]
+        #[serde(with = "hex_string")]
+        new_proof: Vec<u8>,
+        /// When, by the block.
+        #[n(8)]
+        at: Timestamp,
+    },
+    /// Somebody else has the secret of a device's key.
+    #[n(16)]
+    #[cbor(array)]
+    KeyCompromised {
+        /// SHA-256 of the typed key the device was born with.
+        #[n(0)]
+        device: Digest,
+        /// The key.
+        #[n(1)]
+        key: KeyId,
+        /// From when on nothing it signed counts.
+        #[n(2)]
+        since: Timestamp,
+        /// When that was said, by the block.
+        #[n(3)]
+        at: Timestamp,
+    },
+    /// A device may not report until it is resumed.
+    #[n(17)]
+    #[cbor(array)]
+    DeviceSuspended {
+        /// SHA-256 of the typed key the device was born with.
+        #[n(0)]
+        device: Digest,
+        /// When, by the block.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// A suspended device may report again.
+    #[n(18)]
+    #[cbor(array)]
+    DeviceResumed {
+        /// SHA-256 of the typed key the device was born with.
+        #[n(0)]
+        device: Digest,
+        /// When, by the block.
+        #[n(1)]
+        at: Timestamp,
+    },
+}
+
+impl ChainEvent {
+    /// The device it is about, by its name on the chain; none when it is about no device.
+    pub fn device(&self) -> Option<Digest> {
+        match self {
+            Self::DeviceRegistered { device, .. } => Some(device.on_chain()),
+            Self::DeviceTransferred { device, .. }
+            | Self::DeviceDeactivated { device, .. }
+            | Self::DeviceActivated { device, .. }
+            | Self::KeyRotated { device, .. }
+            | Self::KeyCompromised { device, .. }
+            | Self::DeviceSuspended { device, .. }
+            | Self::DeviceResumed { device, .. } => Some(*device),
+            _ => None,
+        }
+    }
 }
 
 /// An event and where on the chain it is.
@@ -279,17 +410,38 @@ mod tests {
         let (id, who) = ("11".repeat(32), "22".repeat(20));
         let device = DeviceId(TypedKey::new(KeyType::Ed25519, &[0x33; 32]).unwrap());
         let key: String = device.0.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let (owner, nonce, deadline, proof) = (WHO, 1, 2, vec![0xab]);
+        let (owner, nonce, deadline, proof, at) = (WHO, 1, 2, vec![0xab], Timestamp(5));
+        let (new_key, short) = (device.0, KeyId([0x44; 16]));
         let known = [
             (
-                ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof: proof.clone() },
-                format!("8200855822{key}54{who}010241ab"),
+                ChainEvent::DeviceRegistered {
+                    device,
+                    owner,
+                    nonce,
+                    deadline,
+                    proof: proof.clone(),
+                    active: true,
+                    at,
+                },
+                format!("8200875822{key}54{who}010241abf505"),
             ),
             (
-                ChainEvent::DeviceTransferred { device: ID, from: WHO, to: WHO, nonce, deadline, proof },
-                format!("8201865820{id}54{who}54{who}010241ab"),
+                ChainEvent::DeviceTransferred {
+                    device: ID,
+                    from: WHO,
+                    to: WHO,
+                    nonce,
+                    deadline,
+                    proof: proof.clone(),
+                    new_key,
+                    new_key_proof: vec![0xcd],
+                    cut_over: EPOCH,
+                    voucher: ID,
+                    at,
+                },
+                format!("82018b5820{id}54{who}54{who}010241ab5822{key}41cd075820{id}05"),
             ),
-            (ChainEvent::DeviceDeactivated { device: ID }, format!("8202815820{id}")),
+            (ChainEvent::DeviceDeactivated { device: ID, at }, format!("8202825820{id}05")),
             (
                 ChainEvent::CreditsPaid { customer: WHO, amount: Amount(9), burned: Amount(4) },
                 format!("82038354{who}0904"),
@@ -325,16 +477,39 @@ mod tests {
                 ChainEvent::RootRevived { epoch: EPOCH, candidate: ID, proposer: WHO, round: 1 },
                 format!("820d84075820{id}54{who}01"),
             ),
+            (ChainEvent::DeviceActivated { device: ID, at }, format!("820e825820{id}05")),
+            (
+                ChainEvent::KeyRotated {
+                    device: ID,
+                    new_key,
+                    last_boot: 3,
+                    last_sequence: 4,
+                    nonce,
+                    deadline,
+                    old_proof: vec![],
+                    new_proof: proof,
+                    at,
+                },
+                format!("820f895820{id}5822{key}030401024041ab05"),
+            ),
+            (
+                ChainEvent::KeyCompromised { device: ID, key: short, since: Timestamp(4), at },
+                format!("8210845820{id}50{}0405", "44".repeat(16)),
+            ),
+            (ChainEvent::DeviceSuspended { device: ID, at }, format!("8211825820{id}05")),
+            (ChainEvent::DeviceResumed { device: ID, at }, format!("8212825820{id}05")),
         ];
         for (number, (event, expected)) in known.into_iter().enumerate() {
             assert_eq!(hex(&event), expected, "{number}: {event:?}");
             assert_eq!(cbor::from_slice::<ChainEvent>(&cbor::to_vec(&event)).unwrap(), event);
+            let json = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<ChainEvent>(&json).unwrap(), event);
         }
     }
 
     #[test]
     fn a_type_of_a_later_crate_is_refused() {
-        assert!(cbor::from_slice::<ChainEvent>(&[0x82, 0x0e, 0x81, 0x07]).is_err());
+        assert!(cbor::from_slice::<ChainEvent>(&[0x82, 0x13, 0x81, 0x07]).is_err());
     }
 
     #[test]

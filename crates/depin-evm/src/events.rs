@@ -9,7 +9,7 @@ use alloy::{
     sol_types::SolEvent,
     transports::TransportError,
 };
-use depin_core::{Amount, ChainEvent, DeviceId, Digest, Epoch, Located, TypedKey};
+use depin_core::{Amount, ChainEvent, DeviceId, Digest, Epoch, Located, Timestamp, TypedKey};
 use depin_index::follow::MAX_LOGS;
 
 use crate::{
@@ -185,22 +185,17 @@ fn registry(log: &ContractLog, signature: B256) -> Result<ChainEvent, &'static s
                 nonce: number(event.nonce)?,
                 deadline: number(event.deadline)?,
                 proof: event.deviceProof.to_vec(),
+                active: true,
+                at: Timestamp::default(),
             })
         }
         DeviceRegistry::DeviceTransferred::SIGNATURE_HASH => {
-            let event = parse::<DeviceRegistry::DeviceTransferred>(log)?;
-            Ok(ChainEvent::DeviceTransferred {
-                device: Digest(event.device.0),
-                from: event.from,
-                to: event.to,
-                nonce: number(event.nonce)?,
-                deadline: number(event.deadline)?,
-                proof: event.deviceProof.to_vec(),
-            })
+            parse::<DeviceRegistry::DeviceTransferred>(log)?;
+            Err("its device has no new key")
         }
         DeviceRegistry::DeviceDeactivated::SIGNATURE_HASH => {
             let event = parse::<DeviceRegistry::DeviceDeactivated>(log)?;
-            Ok(ChainEvent::DeviceDeactivated { device: Digest(event.device.0) })
+            Ok(ChainEvent::DeviceDeactivated { device: Digest(event.device.0), at: Timestamp::default() })
         }
         _ => Err("the registry has no such event"),
     }

@@ -440,9 +440,14 @@ async fn events_come_in_order_and_complete(stage: Stage) {
                 owner: signed.binding.owner,
                 nonce: 0,
                 deadline: now + 100_000,
-                proof
+                proof,
+                active: true,
+                at: Timestamp::default(),
             },
-            ChainEvent::DeviceDeactivated { device: signed.binding.device.on_chain() },
+            ChainEvent::DeviceDeactivated {
+                device: signed.binding.device.on_chain(),
+                at: Timestamp::default()
+            },
             ChainEvent::CreditsPaid {
                 customer: network.customer.address(),
                 amount: Amount(1_000),

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{Eip712Domain, SolStruct as _, eip712_domain};
-use depin_core::{ChainEvent, DeviceId, NetworkId, Timestamp, cbor};
+use depin_core::{ChainEvent, DeviceId, Digest, Epoch, NetworkId, Timestamp, cbor};
 use minicbor::{Decode, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
@@ -299,7 +299,10 @@ impl AcceptedBinding {
         let Binding { device, owner, nonce, deadline, .. } = *binding;
         let proof = device_proof.map(|proof| proof.0.to_vec()).unwrap_or_default();
         match binding.action {
-            Action::Register => ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof },
+            Action::Register => {
+                let (active, at) = (true, Timestamp::default());
+                ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof, active, at }
+            }
             Action::Transfer { new_owner } => ChainEvent::DeviceTransferred {
                 device: device.on_chain(),
                 from: owner,
@@ -307,8 +310,15 @@ impl AcceptedBinding {
                 nonce,
                 deadline,
                 proof,
+                new_key: *device.key(),
+                new_key_proof: Vec::new(),
+                cut_over: Epoch(0),
+                voucher: Digest::default(),
+                at: Timestamp::default(),
             },
-            Action::Deactivate => ChainEvent::DeviceDeactivated { device: device.on_chain() },
+            Action::Deactivate => {
+                ChainEvent::DeviceDeactivated { device: device.on_chain(), at: Timestamp::default() }
+            }
         }
     }
 }

@@ -259,7 +259,7 @@ fn unfit_keys_are_named() {
 #[test]
 fn an_accepted_binding_becomes_the_event_of_the_contract() {
     let [register, transfer, off] = each_action().map(|binding| signed(binding).verify(NOW).unwrap());
-    let ChainEvent::DeviceRegistered { device, owner, nonce: 0, deadline: DEADLINE, proof } =
+    let ChainEvent::DeviceRegistered { device, owner, nonce: 0, deadline: DEADLINE, proof, .. } =
         register.to_event()
     else {
         panic!("{register:?}")
@@ -270,7 +270,10 @@ fn an_accepted_binding_becomes_the_event_of_the_contract() {
         panic!("{transfer:?}")
     };
     assert_eq!((id, from, to), (device.on_chain(), address(OWNER), address(BUYER)));
-    assert_eq!(off.to_event(), ChainEvent::DeviceDeactivated { device: device.on_chain() });
+    assert_eq!(
+        off.to_event(),
+        ChainEvent::DeviceDeactivated { device: device.on_chain(), at: Timestamp::default() }
+    );
 }
 
 proptest! {

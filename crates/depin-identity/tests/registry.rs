@@ -5,7 +5,9 @@
 mod common;
 
 use common::domain;
-use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, KeyId, KeyType, TypedKey, cbor};
+use depin_core::{
+    Address, Amount, ChainEvent, DeviceId, Digest, Epoch, KeyId, KeyType, Timestamp, TypedKey, cbor,
+};
 use depin_identity::{
     Action, Binding, BindingError, DeviceRecord, DeviceSigner as _, Domain, PublicKeyError, Registry,
     RegistryError, SnapshotError, SoftwareKey,
@@ -33,7 +35,15 @@ fn proof(n: u8, action: Action, owner: Address, domain: Domain, nonce: u64) -> V
 
 fn registered(n: u8, by: u8) -> ChainEvent {
     let proof = proof(n, Action::Register, owner(by), domain(), 0);
-    ChainEvent::DeviceRegistered { device: id(n), owner: owner(by), nonce: 0, deadline: DEADLINE, proof }
+    ChainEvent::DeviceRegistered {
+        device: id(n),
+        owner: owner(by),
+        nonce: 0,
+        deadline: DEADLINE,
+        proof,
+        active: true,
+        at: Timestamp::default(),
+    }
 }
 
 fn transferred(n: u8, from: u8, to: u8, nonce: u64) -> ChainEvent {
@@ -46,11 +56,25 @@ fn transferred(n: u8, from: u8, to: u8, nonce: u64) -> ChainEvent {
         nonce,
         deadline: DEADLINE,
         proof,
+        new_key: *id(n).key(),
+        new_key_proof: vec![],
+        cut_over: Epoch(0),
+        voucher: Digest::default(),
+        at: Timestamp::default(),
     }
 }
 
+fn with_proof(mut event: ChainEvent, changed: Vec<u8>) -> ChainEvent {
+    if let ChainEvent::DeviceRegistered { proof, .. } | ChainEvent::DeviceTransferred { proof, .. } =
+        &mut event
+    {
+        *proof = changed;
+    }
+    event
+}
+
 fn deactivated(n: u8) -> ChainEvent {
-    ChainEvent::DeviceDeactivated { device: id(n).on_chain() }
+    ChainEvent::DeviceDeactivated { device: id(n).on_chain(), at: Timestamp::default() }
 }
 
 fn fold(events: &[ChainEvent]) -> Registry {
@@ -106,15 +130,6 @@ fn a_device_is_found_by_id_key_and_digest() {
 #[test]
 fn a_lying_registrar_binds_nothing() {
     let mut registry = fold(&[registered(1, 10)]);
-    let with_proof = |event: ChainEvent, changed: Vec<u8>| match event {
-        ChainEvent::DeviceRegistered { device, owner, nonce, deadline, .. } => {
-            ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof: changed }
-        }
-        ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, .. } => {
-            ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, proof: changed }
-        }
-        other => other,
-    };
     let elsewhere = Domain { chain_id: 1, ..domain() };
     let to_11 = Action::Transfer { new_owner: owner(11) };
     for (n, event, lies) in [
@@ -168,6 +183,8 @@ fn nonces_and_owners_follow_each_other() {
         nonce: 1,
         deadline: DEADLINE,
         proof: proof(3, Action::Register, owner(10), domain(), 1),
+        active: true,
+        at: Timestamp::default(),
     };
     assert_eq!(refusal(&mut registry, &late), nonce(1, 0));
 }
@@ -175,11 +192,7 @@ fn nonces_and_owners_follow_each_other() {
 #[test]
 fn after_a_refused_transfer_the_next_right_one_puts_the_record_in_order() {
     let mut registry = fold(&[registered(1, 10)]);
-    let ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, .. } = transferred(1, 10, 11, 1)
-    else {
-        unreachable!()
-    };
-    let lie = ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, proof: vec![0; 64] };
+    let lie = with_proof(transferred(1, 10, 11, 1), vec![0; 64]);
     refusal(&mut registry, &lie);
     assert_eq!(registry.device(&id(1)).unwrap().owner, owner(10));
     registry.apply(&transferred(1, 11, 12, 2)).unwrap();
@@ -205,6 +218,8 @@ fn unfit_keys_never_register() {
             nonce: 0,
             deadline: DEADLINE,
             proof: forged.clone(),
+            active: true,
+            at: Timestamp::default(),
         };
         assert_eq!(refusal(&mut registry, &event), RegistryError::Binding(BindingError::Key(error)));
     }
@@ -297,12 +312,13 @@ proptest! {
             let from = registry.device(&id(n)).map_or(owner(by), |record| record.owner);
             let event = match action {
                 0 => registered(n, by),
-                1 => match transferred(n, by, by + 1, nonce) {
-                    ChainEvent::DeviceTransferred { device, to, nonce, deadline, proof, .. } => {
-                        ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, proof }
+                1 => {
+                    let mut event = transferred(n, by, by + 1, nonce);
+                    if let ChainEvent::DeviceTransferred { from: before, .. } = &mut event {
+                        *before = from;
                     }
-                    other => other,
-                },
+                    event
+                }
                 _ => deactivated(n),
             };
             let before = registry.clone();

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use depin_core::{Address, Amount, ChainEvent, Digest, Epoch, Located, NetworkId};
+use depin_core::{Address, Amount, ChainEvent, Digest, Epoch, Located, NetworkId, Timestamp};
 use depin_index::{Batch, Cursor, SqliteStore, Store, conformance::sample};
 use rusqlite::{Connection, params_from_iter, types::Value};
 
@@ -41,6 +41,8 @@ fn event(mix: Mix, number: u64) -> ChainEvent {
             nonce: number,
             deadline: u64::MAX,
             proof: vec![0xab; 64],
+            active: true,
+            at: Timestamp::default(),
         },
         Mix::Payments if number.is_multiple_of(2) => {
             ChainEvent::CreditsPaid { customer: account(), amount, burned: Amount(1) }

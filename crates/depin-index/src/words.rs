@@ -84,6 +84,16 @@ words! {
         RootUndecided = 12 "root-undecided",
         /// A root of an earlier round was proposed again.
         RootRevived = 13 "root-revived",
+        /// A registered device may report from now on.
+        DeviceActivated = 14 "device-activated",
+        /// A device signs with another key.
+        KeyRotated = 15 "key-rotated",
+        /// Somebody else has the secret of a device's key.
+        KeyCompromised = 16 "key-compromised",
+        /// A device may not report until it is resumed.
+        DeviceSuspended = 17 "device-suspended",
+        /// A suspended device may report again.
+        DeviceResumed = 18 "device-resumed",
     }
 }
 
@@ -170,6 +180,11 @@ impl EventKind {
             ChainEvent::RootVoided { .. } => Self::RootVoided,
             ChainEvent::RootUndecided { .. } => Self::RootUndecided,
             ChainEvent::RootRevived { .. } => Self::RootRevived,
+            ChainEvent::DeviceActivated { .. } => Self::DeviceActivated,
+            ChainEvent::KeyRotated { .. } => Self::KeyRotated,
+            ChainEvent::KeyCompromised { .. } => Self::KeyCompromised,
+            ChainEvent::DeviceSuspended { .. } => Self::DeviceSuspended,
+            ChainEvent::DeviceResumed { .. } => Self::DeviceResumed,
             other => return Err(StoreError::UnknownEvent { found: clean(&format!("{other:?}")) }),
         })
     }

@@ -302,7 +302,12 @@ impl Fold {
         match event {
             ChainEvent::DeviceRegistered { .. }
             | ChainEvent::DeviceTransferred { .. }
-            | ChainEvent::DeviceDeactivated { .. } => {
+            | ChainEvent::DeviceDeactivated { .. }
+            | ChainEvent::DeviceActivated { .. }
+            | ChainEvent::KeyRotated { .. }
+            | ChainEvent::KeyCompromised { .. }
+            | ChainEvent::DeviceSuspended { .. }
+            | ChainEvent::DeviceResumed { .. } => {
                 // The registrar is not trusted: what does not hold registers nobody, and stays in the ledger for all to see.
                 match self.state.registry.apply(event) {
                     Ok(()) => Ok(self.changed(event)),
@@ -326,13 +331,7 @@ impl Fold {
     }
 
     fn changed(&self, event: &ChainEvent) -> Option<DeviceId> {
-        match event {
-            ChainEvent::DeviceRegistered { device, .. } => Some(*device),
-            ChainEvent::DeviceTransferred { device, .. } | ChainEvent::DeviceDeactivated { device } => {
-                self.state.registry.on_chain(device).map(|record| record.device)
-            }
-            _ => None,
-        }
+        event.device().and_then(|device| self.state.registry.on_chain(&device)).map(|record| record.device)
     }
 
     /// Whether a deal is taken.

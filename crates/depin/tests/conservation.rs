@@ -186,7 +186,10 @@ fn run(plan: &Plan) -> (World, BTreeMap<Address, (u128, u128)>) {
             nonces[at] += 1;
         }
         if let Some(at) = epoch.off.filter(|at| gone.get(*at) == Some(&false)) {
-            world.chain(depin_core::ChainEvent::DeviceDeactivated { device: devices[at].id().on_chain() });
+            world.chain(depin_core::ChainEvent::DeviceDeactivated {
+                device: devices[at].id().on_chain(),
+                at: depin_core::Timestamp::default(),
+            });
             gone[at] = true;
         }
         world.end();

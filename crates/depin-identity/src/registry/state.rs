@@ -145,10 +145,10 @@ impl Registry {
     /// [`RegistryError`]; the state is as before then.
     pub fn apply(&mut self, event: &ChainEvent) -> Result<(), RegistryError> {
         match event {
-            ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof } => {
+            ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof, .. } => {
                 self.register(*device, *owner, *nonce, *deadline, proof)
             }
-            ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, proof } => {
+            ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, proof, .. } => {
                 let record = self.on_chain(device).ok_or(RegistryError::Unknown { device: *device })?;
                 let binding = Binding {
                     action: Action::Transfer { new_owner: *to },
@@ -167,7 +167,7 @@ impl Registry {
                 }
                 Ok(())
             }
-            ChainEvent::DeviceDeactivated { device } => {
+            ChainEvent::DeviceDeactivated { device, .. } => {
                 let known = self.on_chain(device).ok_or(RegistryError::Unknown { device: *device })?;
                 let device = known.device;
                 if !known.active {
@@ -354,6 +354,8 @@ fn check_transfer(record: &DeviceRecord, binding: &Binding) -> Result<(), Regist
 
 #[cfg(test)]
 mod tests {
+    use depin_core::Timestamp;
+
     use super::*;
     use crate::SoftwareKey;
 
@@ -370,7 +372,15 @@ mod tests {
         let owner = Address::repeat_byte(7);
         let binding = Binding { action: Action::Register, device, owner, domain, nonce: 0, deadline: 0 };
         let proof = late.signature(&binding.device_proof_message()).0.to_vec();
-        let event = ChainEvent::DeviceRegistered { device, owner, nonce: 0, deadline: 0, proof };
+        let event = ChainEvent::DeviceRegistered {
+            device,
+            owner,
+            nonce: 0,
+            deadline: 0,
+            proof,
+            active: true,
+            at: Timestamp::default(),
+        };
         let taken = RegistryError::KeyIdTaken { key_id: late.public().id(), holder: known.device };
         assert_eq!(registry.apply(&event), Err(taken));
         assert_eq!(registry, before);

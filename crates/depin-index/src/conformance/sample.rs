@@ -71,6 +71,8 @@ pub fn event(number: u64) -> ChainEvent {
             nonce: turn,
             deadline: u64::MAX,
             proof: vec![0xab; 64],
+            active: true,
+            at: Timestamp(number),
         },
         1 => ChainEvent::DeviceTransferred {
             device: device(some).on_chain(),
@@ -79,6 +81,11 @@ pub fn event(number: u64) -> ChainEvent {
             nonce: turn,
             deadline: 0,
             proof: vec![],
+            new_key: device(other).0,
+            new_key_proof: vec![],
+            cut_over: epoch,
+            voucher: bundle,
+            at: Timestamp(number),
         },
         2 => ChainEvent::CreditsPaid { customer: account(other), amount, burned: Amount(amount.0 / 4) },
         3 => ChainEvent::EpochStarted { epoch, mint_cap: Amount::MAX, revenue_cap: amount },
@@ -98,7 +105,7 @@ pub fn event(number: u64) -> ChainEvent {
         8..=10 => ChainEvent::RootProposed { epoch, root: candidate, bundle },
         12 => ChainEvent::Claimed { epoch, account: account(some), amount },
         // Every second device.
-        _ => ChainEvent::DeviceDeactivated { device: device(other & !1).on_chain() },
+        _ => ChainEvent::DeviceDeactivated { device: device(other & !1).on_chain(), at: Timestamp(number) },
     }
 }
 

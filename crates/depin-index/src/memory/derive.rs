@@ -304,7 +304,7 @@ fn register(rows: &mut BTreeMap<Digest, DeviceRow>, located: &Located, time: Tim
     let (device, owner) = match &located.event {
         ChainEvent::DeviceRegistered { device, owner, .. } => (device.on_chain(), Some(*owner)),
         ChainEvent::DeviceTransferred { device, to, .. } => (*device, Some(*to)),
-        ChainEvent::DeviceDeactivated { device } => (*device, None),
+        ChainEvent::DeviceDeactivated { device, .. } => (*device, None),
         _ => return,
     };
     let Some(row) = rows.get_mut(&device) else { return };

@@ -85,7 +85,7 @@ impl State {
                 ChainEvent::DeviceTransferred { device, .. } => {
                     owned.entry(*device).or_insert(time);
                 }
-                ChainEvent::DeviceDeactivated { device } => {
+                ChainEvent::DeviceDeactivated { device, .. } => {
                     off.entry(*device).or_insert(time);
                 }
                 _ => {}

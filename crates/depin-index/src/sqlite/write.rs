@@ -201,10 +201,6 @@ fn check_block(
 /// What of an event is searched by: device, account, epoch.
 fn keys(event: &ChainEvent) -> (Option<Digest>, Option<Address>, Option<Epoch>) {
     match event {
-        ChainEvent::DeviceRegistered { device, .. } => (Some(device.on_chain()), None, None),
-        ChainEvent::DeviceTransferred { device, .. } | ChainEvent::DeviceDeactivated { device } => {
-            (Some(*device), None, None)
-        }
         ChainEvent::CreditsPaid { customer, .. } => (None, Some(*customer), None),
         ChainEvent::Claimed { epoch, account, .. } => (None, Some(*account), Some(*epoch)),
         ChainEvent::EpochStarted { epoch, .. }
@@ -216,7 +212,7 @@ fn keys(event: &ChainEvent) -> (Option<Digest>, Option<Address>, Option<Epoch>) 
         | ChainEvent::RootVoided { epoch, .. }
         | ChainEvent::RootUndecided { epoch, .. }
         | ChainEvent::RootRevived { epoch, .. } => (None, None, Some(*epoch)),
-        _ => (None, None, None),
+        _ => (event.device(), None, None),
     }
 }
 

@@ -105,7 +105,7 @@ fn an_excerpt_holds_when_the_device_changed_in_the_epoch() {
     world.open();
     world.beacon();
     world.answer(&mut device);
-    world.chain(ChainEvent::DeviceDeactivated { device: device.id().on_chain() });
+    world.chain(ChainEvent::DeviceDeactivated { device: device.id().on_chain(), at: Timestamp::default() });
     world.answer(&mut device);
     holds(&world.end());
 }

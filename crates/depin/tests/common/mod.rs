@@ -142,14 +142,34 @@ impl Device {
         let binding = self.binding(Action::Register, 0);
         let proof = self.key.signature(&binding.device_proof_message()).0.to_vec();
         let Binding { device, owner, nonce, deadline, .. } = binding;
-        ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof }
+        ChainEvent::DeviceRegistered {
+            device,
+            owner,
+            nonce,
+            deadline,
+            proof,
+            active: true,
+            at: Timestamp::default(),
+        }
     }
 
     pub fn transfer(&self, to: Address, nonce: u64) -> ChainEvent {
         let binding = self.binding(Action::Transfer { new_owner: to }, nonce);
         let proof = self.key.signature(&binding.device_proof_message()).0.to_vec();
         let (device, from, deadline) = (self.id().on_chain(), binding.owner, binding.deadline);
-        ChainEvent::DeviceTransferred { device, from, to, nonce, deadline, proof }
+        ChainEvent::DeviceTransferred {
+            device,
+            from,
+            to,
+            nonce,
+            deadline,
+            proof,
+            new_key: *self.id().key(),
+            new_key_proof: vec![],
+            cut_over: Epoch(0),
+            voucher: Digest::default(),
+            at: Timestamp::default(),
+        }
     }
 
     /// The next report of this device.

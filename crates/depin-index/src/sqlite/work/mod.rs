@@ -136,7 +136,11 @@ impl<'a> Work<'a> {
                 self.device(view, on_chain)?.device = Some(*device);
                 self.registry.insert((view, on_chain));
             }
-            ChainEvent::DeviceTransferred { device, .. } | ChainEvent::DeviceDeactivated { device } => {
+            ChainEvent::DeviceTransferred { device, .. }
+            | ChainEvent::DeviceDeactivated { device, .. }
+            | ChainEvent::DeviceActivated { device, .. }
+            | ChainEvent::DeviceSuspended { device, .. }
+            | ChainEvent::DeviceResumed { device, .. } => {
                 self.registry.insert((view, *device));
             }
             ChainEvent::CreditsPaid { customer, amount, burned } => {
