@@ -2,8 +2,12 @@
 #![no_std]
 
 mod cbor;
+mod challenge;
 mod key;
+mod readings;
 mod report;
 
+pub use challenge::{Challenge, Clock};
 pub use key::{Algorithm, PublicKey, Signer, SoftwareKey, ToBeSigned};
+pub use readings::{Reading, Readings, ReadingsError, Value};
 pub use report::{Commitment, CommitmentError, NetworkId, Report, ReportError, SignError, Unsigned};

@@ -5,6 +5,7 @@ extern crate alloc;
 mod batch;
 mod binding;
 mod bytes;
+mod challenge;
 mod clock;
 mod commitment;
 #[cfg(feature = "conformance")]
@@ -12,6 +13,7 @@ pub mod conformance;
 pub mod did;
 mod envelope;
 mod key;
+mod readings;
 mod receipt;
 mod registry;
 mod replay;
@@ -20,11 +22,13 @@ mod sign1;
 pub use batch::SignatureBatch;
 pub use binding::{AcceptedBinding, Action, Binding, BindingError, Domain, SignedBinding};
 pub use bytes::{OwnerSignature, Signature};
+pub use challenge::{Challenge, ChallengeError};
 pub use clock::{ClockSkew, clock_skew};
 pub use commitment::{Commitment, CommitmentError, Opening};
 pub use did::{Did, DidDocument, DidError, DidResolver, DidUrl, Resolvers, VerificationMethod};
 pub use envelope::{Envelope, EnvelopeError, Report, ReportError, VerifiedReport};
 pub use key::{DeviceSigner, PublicKey, PublicKeyError, SignError, SoftwareKey, WrongSignature};
+pub use readings::{Decimal, Reading};
 pub use receipt::{Head, InclusionError, Receipt, ReceiptError, check_inclusion};
 pub use registry::{
     DeviceRecord, DeviceRegistry, KeyEpoch, MemoryRegistry, ReadError, Registered, Registry, RegistryError,
