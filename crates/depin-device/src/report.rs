@@ -18,9 +18,9 @@ pub struct Report<'a> {
     pub kind: &'a str,
     /// The device's clock in milliseconds since 1970; without one what [`Clock`](crate::Clock) says.
     pub time: u64,
-    /// Counts the starts of the device: [`Slot::boot`](crate::Slot::boot).
+    /// Counts the starts of the device: [`Number::boot`](crate::Number::boot).
     pub boot: u32,
-    /// Counts the reports of this start: [`Slot::sequence`](crate::Slot::sequence).
+    /// Counts the reports of this start: [`Number::sequence`](crate::Number::sequence).
     pub sequence: u64,
     /// The bytes that `kind` names, for example [`Readings`](crate::Readings).
     pub body: &'a [u8],
