@@ -25,6 +25,8 @@ const PROGRAMS: &[Program] = &[
     },
     Program { name: "mosquitto", package: "mosquitto", purpose: "the tests of reports over MQTT" },
     Program { name: "chromium", package: "chromium", purpose: "the tests of the page" },
+    Program { name: "swtpm", package: "swtpm", purpose: "the tests of TPM quotes" },
+    Program { name: "tpm2_quote", package: "tpm2-tools", purpose: "the tests of TPM quotes" },
     Program { name: "npm", package: "npm", purpose: "the packages of contracts/, clients/ and the page" },
 ];
 

@@ -2,6 +2,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "attestation")]
+pub mod attestation;
 mod batch;
 mod binding;
 mod bytes;
