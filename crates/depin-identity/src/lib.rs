@@ -12,6 +12,8 @@ mod clock;
 mod commitment;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "credentials")]
+pub mod credential;
 pub mod did;
 mod envelope;
 mod key;

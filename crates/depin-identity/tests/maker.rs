@@ -1,0 +1,302 @@
+//! From a manufacturer's root to a device, and how many devices.
+#![cfg(feature = "credentials")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // tests
+
+mod issuing;
+
+use std::collections::BTreeMap;
+
+use depin_core::{Amount, Timestamp};
+use depin_identity::{
+    Did, SoftwareKey,
+    credential::{
+        ChainError, CredentialError, DeviceClaim, Documents, MakerChain, MakerGrant, MakerPolicy, QuotaError,
+        QuotaLedger, StatusError, StatusLists, Terms, VouchedDevice,
+    },
+};
+use issuing::*;
+use proptest::prelude::*;
+use serde_json::Value;
+
+const RICH: Amount = Amount(1_000_000);
+
+fn grants(issuer: &SoftwareKey, grant: &MakerGrant) -> Value {
+    sign(&terms(issuer).maker(grant).unwrap(), issuer)
+}
+
+fn vouches(issuer: &SoftwareKey, claim: &DeviceClaim) -> Value {
+    sign(&Terms { status: None, ..terms(issuer) }.device(claim).unwrap(), issuer)
+}
+
+fn verify_at(
+    chain: &[Value],
+    policy: &MakerPolicy,
+    device: &SoftwareKey,
+    lists: &StatusLists,
+    now: Timestamp,
+) -> Result<VouchedDevice, ChainError> {
+    let texts: Vec<_> = chain.iter().map(Value::to_string).collect();
+    let bytes: Vec<_> = texts.iter().map(String::as_bytes).collect();
+    let documents = Documents::default();
+    let known = depin_identity::credential::Known { now, ..known(&documents, lists) };
+    MakerChain::parse(&bytes)?.verify(policy, &device_id(device), &known, |_| RICH)
+}
+
+fn verify(chain: &[Value], device: &SoftwareKey) -> Result<VouchedDevice, ChainError> {
+    verify_at(chain, &policy(), device, &lists(&root(), &[]), NOW)
+}
+
+/// Root, maker with a quota of 3, the device with `serial`.
+fn chain(device: &SoftwareKey, serial: u32) -> [Value; 2] {
+    [grants(&root(), &grant(&maker(), 3)), vouches(&maker(), &claim(device, serial))]
+}
+
+fn credential_error(error: &ChainError) -> (usize, &CredentialError) {
+    match error {
+        ChainError::Credential { link, source } => (*link, source),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_device_of_a_maker_of_the_root_is_vouched_for() {
+    let vouched = verify(&chain(&device(), 0), &device()).unwrap();
+    assert_eq!(*vouched.device(), device_id(&device()));
+    assert_eq!(vouched.makers(), [grant(&maker(), 3)]);
+    assert_eq!((vouched.claim().serial, vouched.claim().kind.as_str()), (0, "radio"));
+    assert_eq!(vouched.until(), Timestamp(NOW.0 + YEAR));
+}
+
+#[test]
+fn the_device_after_the_last_of_a_quota_is_refused_and_the_same_one_counts_once() {
+    let mut ledger = QuotaLedger::default();
+    let devices: Vec<_> = (10..14).map(key).collect();
+    for (serial, device) in (0..3).zip(&devices) {
+        let vouched = verify(&chain(device, serial), device).unwrap();
+        assert_eq!(ledger.admit(&vouched), Ok(true));
+        assert_eq!(ledger.admit(&vouched), Ok(false));
+    }
+    assert_eq!(ledger.used(&did(&maker())), 3);
+    let quota = ChainError::Serial { serial: 3, quota: 3 };
+    assert_eq!(verify(&chain(&devices[3], 3), &devices[3]), Err(quota));
+    // A serial below the quota belongs to another device already.
+    let vouched = verify(&chain(&devices[3], 2), &devices[3]).unwrap();
+    let (serial, device) = (2, device_id(&devices[2]));
+    let taken = QuotaError::SerialTaken { maker: did(&maker()), serial, device };
+    let before = ledger.clone();
+    assert_eq!(ledger.admit(&vouched), Err(taken));
+    // Nor is a device moved to another serial.
+    let vouched = verify(&chain(&devices[0], 1), &devices[0]).unwrap();
+    assert_eq!(ledger.admit(&vouched), Err(QuotaError::Changed { device: device_id(&devices[0]) }));
+    assert_eq!(ledger, before);
+}
+
+#[test]
+fn a_grant_issued_again_does_not_count_anew() {
+    let mut ledger = QuotaLedger::default();
+    let admit = |ledger: &mut QuotaLedger, quota, device: &SoftwareKey, serial| {
+        let chain = [grants(&root(), &grant(&maker(), quota)), vouches(&maker(), &claim(device, serial))];
+        ledger.admit(&verify(&chain, device).unwrap())
+    };
+    assert_eq!(admit(&mut ledger, 2, &key(10), 0), Ok(true));
+    assert_eq!(admit(&mut ledger, 2, &key(11), 1), Ok(true));
+    assert_eq!(admit(&mut ledger, 3, &key(12), 2), Ok(true));
+    // A smaller grant does not undo what was, and leaves no room for more.
+    let (used, quota) = (3, 2);
+    let exhausted = QuotaError::Exhausted { maker: did(&maker()), used, quota };
+    ledger = {
+        let mut gap = QuotaLedger::default();
+        for (serial, seed) in [(3, 20), (4, 21), (5, 22)] {
+            assert_eq!(admit(&mut gap, 9, &key(seed), serial), Ok(true));
+        }
+        gap
+    };
+    assert_eq!(admit(&mut ledger, 2, &key(13), 0), Err(exhausted));
+    assert!(!ledger.contains(&device_id(&key(13))) && ledger.contains(&device_id(&key(20))));
+}
+
+#[test]
+fn revoking_a_maker_voids_its_devices() {
+    let chain = chain(&device(), 0);
+    assert!(verify(&chain, &device()).is_ok());
+    let error = verify_at(&chain, &policy(), &device(), &lists(&root(), &[7]), NOW).unwrap_err();
+    let (link, source) = credential_error(&error);
+    assert_eq!(link, 0);
+    assert!(matches!(source, CredentialError::Status(StatusError::Revoked { index: 7, .. })));
+    // As does a list that nobody has, or that a maker keeps for itself.
+    for lists in [StatusLists::default(), lists(&maker(), &[])] {
+        let error = verify_at(&chain, &policy(), &device(), &lists, NOW).unwrap_err();
+        assert!(matches!(credential_error(&error), (0, CredentialError::Status(_))));
+    }
+}
+
+#[test]
+fn a_makers_grant_has_a_status_and_an_end() {
+    let eternal = |link: usize| {
+        let mut chain = chain(&device(), 0);
+        let signer = if link == 0 { root() } else { maker() };
+        let object = chain[link].as_object_mut().unwrap();
+        object.remove("proof");
+        object.remove("validUntil");
+        chain[link] = sign(&chain[link], &signer);
+        chain
+    };
+    for link in [0, 1] {
+        assert_eq!(verify(&eternal(link), &device()), Err(ChainError::NoExpiry { link }));
+    }
+    let no_status = Terms { status: None, ..terms(&root()) };
+    let irrevocable = sign(&no_status.maker(&grant(&maker(), 3)).unwrap(), &root());
+    let error = verify(&[irrevocable, vouches(&maker(), &claim(&device(), 0))], &device()).unwrap_err();
+    assert_eq!(credential_error(&error), (0, &CredentialError::Status(StatusError::Missing)));
+    let late = Timestamp(NOW.0 + YEAR + 1);
+    let error =
+        verify_at(&chain(&device(), 0), &policy(), &device(), &lists(&root(), &[]), late).unwrap_err();
+    assert!(matches!(credential_error(&error), (0, CredentialError::Expired { .. })));
+}
+
+#[test]
+fn each_link_is_by_the_one_above() {
+    let root_grant = grants(&root(), &grant(&maker(), 3));
+    // A root that nobody trusts; a maker that the root does not know; a maker's name without its key; another's device.
+    let own_root = [grants(&attacker(), &grant(&attacker(), 3)), vouches(&attacker(), &claim(&device(), 0))];
+    let stranger = [root_grant.clone(), vouches(&attacker(), &claim(&device(), 0))];
+    let named =
+        sign(&Terms { status: None, ..terms(&maker()) }.device(&claim(&device(), 0)).unwrap(), &attacker());
+    let other = [root_grant.clone(), vouches(&maker(), &claim(&key(9), 0))];
+    for (chain, link) in [(own_root, 0), (stranger, 1), ([root_grant.clone(), named], 1), (other, 1)] {
+        let error = verify(&chain, &device()).unwrap_err();
+        assert_eq!(credential_error(&error).0, link, "{error:?}");
+    }
+    // The two swapped, the root itself as maker, nothing, too much.
+    let mut swapped = chain(&device(), 0);
+    swapped.reverse();
+    assert!(verify(&swapped, &device()).is_err());
+    let direct = [vouches(&root(), &claim(&device(), 0))];
+    assert_eq!(verify(&direct, &device()), Err(ChainError::Length { found: 0, max: 8 }));
+    assert_eq!(verify(&[], &device()), Err(ChainError::Length { found: 0, max: 8 }));
+    let long = vec![root_grant; 10];
+    assert_eq!(verify(&long, &device()), Err(ChainError::Length { found: 9, max: 8 }));
+}
+
+#[test]
+fn what_a_maker_passes_on_is_no_more_than_it_has() {
+    let (sub, deep) = (key(4), MakerPolicy { max_makers: 2, ..policy() });
+    let status = |issuer: &SoftwareKey| Terms { issuer: did(issuer), ..terms(&root()) };
+    let keepers = MakerPolicy { status_issuers: vec![did(&root())], ..deep };
+    let run = |sub_grant: &MakerGrant, policy: &MakerPolicy| {
+        let chain = [
+            grants(&root(), &grant(&maker(), 3)),
+            sign(&status(&maker()).maker(sub_grant).unwrap(), &maker()),
+            vouches(&sub, &claim(&device(), 0)),
+        ];
+        verify_at(&chain, policy, &device(), &lists(&root(), &[]), NOW)
+    };
+    let narrow = grant(&sub, 2);
+    let vouched = run(&narrow, &keepers).unwrap();
+    assert_eq!(vouched.makers().len(), 2);
+    // It counts for both, so that passing on makes no room.
+    let mut ledger = QuotaLedger::default();
+    assert_eq!(ledger.admit(&vouched), Ok(true));
+    assert_eq!((ledger.used(&did(&maker())), ledger.used(&did(&sub))), (1, 1));
+    assert_eq!(
+        run(&narrow, &MakerPolicy { max_makers: 1, ..keepers.clone() }),
+        Err(ChainError::Length { found: 2, max: 1 })
+    );
+    let wider = |change: fn(&mut MakerGrant)| {
+        let mut sub_grant = grant(&key(4), 2);
+        change(&mut sub_grant);
+        run(&sub_grant, &keepers)
+    };
+    let widened = |what| Err(ChainError::Widened { link: 1, what });
+    assert_eq!(wider(|grant| grant.quota = 4), widened("quota"));
+    assert_eq!(wider(|grant| grant.regions.extend(["XX".to_owned()])), widened("regions"));
+    assert_eq!(wider(|grant| grant.kinds.extend(["oracle".to_owned()])), widened("kinds"));
+}
+
+#[test]
+fn a_bond_is_as_large_as_the_quota_asks_for_and_put_up() {
+    let texts = chain(&device(), 0).map(|credential| credential.to_string());
+    let parsed = MakerChain::parse(&texts.each_ref().map(|text| text.as_bytes())).unwrap();
+    let (documents, lists) = (Documents::default(), lists(&root(), &[]));
+    let judge = |per_device, put_up| {
+        let policy = MakerPolicy { bond_per_device: Amount(per_device), ..policy() };
+        let bonded = |maker: &Did| if *maker == did(&issuing::maker()) { Amount(put_up) } else { Amount(0) };
+        parsed.verify(&policy, &device_id(&device()), &known(&documents, &lists), bonded)
+    };
+    let short = |found, expected| {
+        Err(ChainError::Bond { maker: did(&maker()), found: Amount(found), expected: Amount(expected) })
+    };
+    assert!(judge(10, 30).is_ok());
+    assert_eq!(judge(10, 29), short(29, 30));
+    assert_eq!(judge(10, 0), short(0, 30));
+    // The root's credential speaks of 30, whatever more was put up.
+    assert_eq!(judge(11, 1_000), short(30, 33));
+    assert_eq!(judge(u128::MAX, 1_000), short(30, u128::MAX));
+}
+
+#[test]
+fn kind_region_and_claims_are_within_the_grant() {
+    let run = |change: fn(&mut DeviceClaim)| {
+        let mut claim = claim(&device(), 0);
+        change(&mut claim);
+        verify(&[grants(&root(), &grant(&maker(), 3)), vouches(&maker(), &claim)], &device())
+    };
+    let outside = |what, found: &str| Err(ChainError::OutOfScope { what, found: found.to_owned() });
+    assert_eq!(run(|claim| claim.kind = "oracle".to_owned()), outside("kind", "oracle"));
+    assert_eq!(run(|claim| claim.region = String::new()), outside("region", ""));
+    let mut stranger = Terms { status: None, ..terms(&maker()) }.device(&claim(&device(), 0)).unwrap();
+    stranger["credentialSubject"]["owner"] = "0x00".into();
+    let chain = [grants(&root(), &grant(&maker(), 3)), sign(&stranger, &maker())];
+    assert!(matches!(verify(&chain, &device()), Err(ChainError::Claims { link: 1, .. })));
+}
+
+#[test]
+fn a_flipped_bit_in_any_link_is_refused() {
+    let good = chain(&device(), 0).map(|credential| credential.to_string().into_bytes());
+    let (documents, lists) = (Documents::default(), lists(&root(), &[]));
+    let judge = |chain: [&[u8]; 2]| {
+        MakerChain::parse(&chain)?.verify(
+            &policy(),
+            &device_id(&device()),
+            &known(&documents, &lists),
+            |_| RICH,
+        )
+    };
+    assert!(judge([&good[0], &good[1]]).is_ok());
+    for link in [0, 1] {
+        for at in 0..good[link].len() {
+            let mut bad = good.clone();
+            bad[link][at] ^= 1 << (at % 8);
+            assert!(judge([&bad[0], &bad[1]]).is_err(), "link {link}, byte {at}");
+            assert!(
+                judge([
+                    &good[0][..if link == 0 { at } else { good[0].len() }],
+                    &good[1][..if link == 1 { at } else { good[1].len() }]
+                ])
+                .is_err()
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// However devices and serials come, a maker never gets more devices in than its quota, and no serial has two.
+    #[test]
+    fn a_quota_is_never_exceeded(attempts in proptest::collection::vec((10_u8..20, 0_u32..6), 1..24)) {
+        let mut ledger = QuotaLedger::default();
+        let mut admitted = BTreeMap::new();
+        for (seed, serial) in attempts {
+            let Ok(vouched) = verify(&chain(&key(seed), serial), &key(seed)) else {
+                prop_assert!(serial >= 3);
+                continue;
+            };
+            if ledger.admit(&vouched) == Ok(true) {
+                prop_assert_eq!(admitted.insert(serial, seed), None);
+            }
+        }
+        prop_assert!(admitted.len() <= 3);
+        prop_assert_eq!(usize::try_from(ledger.used(&did(&maker()))).unwrap(), admitted.len());
+    }
+}
