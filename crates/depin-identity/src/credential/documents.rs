@@ -1,17 +1,18 @@
 //! The DID documents that a check may rely on.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::ProofError;
 use crate::did::{Did, DidDocument, DidError, DidResolver, JwkMethod, KeyMethod};
 
 /// Resolved DID documents, by DID. A did:key or did:jwk need not be in it: it says itself what it resolves to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Documents(BTreeMap<Did, DidDocument>);
+pub struct Documents(BTreeMap<Did, Arc<DidDocument>>);
 
 impl Documents {
     /// Adds a document that a resolver gave, in place of an older one.
-    pub fn insert(&mut self, document: DidDocument) {
+    pub fn insert(&mut self, document: impl Into<Arc<DidDocument>>) {
+        let document = document.into();
         self.0.insert(document.id.clone(), document);
     }
 
@@ -34,11 +35,11 @@ impl Documents {
     }
 
     /// The document of `did`.
-    pub(crate) fn get(&self, did: &Did) -> Result<Cow<'_, DidDocument>, ProofError> {
+    pub(crate) fn get(&self, did: &Did) -> Result<Arc<DidDocument>, ProofError> {
         match (self.0.get(did), did.method()) {
-            (Some(document), _) => Ok(Cow::Borrowed(document)),
-            (None, "key") => Ok(Cow::Owned(KeyMethod::document(did)?)),
-            (None, "jwk") => Ok(Cow::Owned(JwkMethod::document(did)?)),
+            (Some(document), _) => Ok(Arc::clone(document)),
+            (None, "key") => Ok(Arc::new(KeyMethod::document(did)?)),
+            (None, "jwk") => Ok(Arc::new(JwkMethod::document(did)?)),
             (None, _) => Err(ProofError::Unresolved { did: did.clone() }),
         }
     }

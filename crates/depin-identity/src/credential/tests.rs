@@ -77,7 +77,7 @@ fn what_follows_a_foreign_context_is_that_of_w3c() {
             .map(|canonical| Sha256::digest(canonical.as_bytes()))
             .concat();
         assert_eq!(hex::encode(&both), read("combinedHash", "txt").unwrap());
-        let key = super::Documents::default().get(proof.method.did()).unwrap().into_owned();
+        let key = super::Documents::default().get(proof.method.did()).unwrap();
         let key = key.authorized(proof.purpose, &proof.method).unwrap().typed_key().unwrap();
         let key = crate::PublicKey::new(key).unwrap();
         assert!(proof.suite.verify(&key, &both.try_into().unwrap(), &proof.signature));
