@@ -458,3 +458,8 @@ fn flash_that_keeps_nothing_stores_nothing() {
     assert_eq!(queue.reserve(9).map(|_| ()), Err(QueueError::Worn));
     assert!(queue.is_empty());
 }
+
+#[test]
+fn an_open_queue_takes_96_bytes_and_its_driver() {
+    assert_eq!(size_of::<Queue<()>>(), 96);
+}
