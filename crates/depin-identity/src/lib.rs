@@ -16,6 +16,8 @@ pub mod conformance;
 pub mod credential;
 pub mod did;
 mod envelope;
+#[cfg(feature = "grants")]
+pub mod grant;
 mod key;
 mod readings;
 mod receipt;
