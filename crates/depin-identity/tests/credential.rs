@@ -5,16 +5,20 @@
 mod common;
 mod issuing;
 
-use std::sync::LazyLock;
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use depin_core::Timestamp;
+use async_trait::async_trait;
+use depin_core::{Text, Timestamp};
 use depin_identity::{
-    Did, DidDocument, DidError, SoftwareKey, VerificationMethod,
+    Did, DidDocument, DidError, DidResolver, SoftwareKey, VerificationMethod,
     credential::{
         Credential, CredentialError, Documents, Expected, JsonError, Known, ProofError, ProofOptions,
         StatusLists, Suite, Terms, Unsigned, VerifiedCredential,
     },
-    did::{KeyMethod, Purpose},
+    did::{KeyMethod, Purpose, Resolution},
 };
 use issuing::*;
 use serde_json::{Value, json};
@@ -125,6 +129,40 @@ fn a_key_counts_only_as_its_owners_document_lists_it() {
     ));
     let rotated = web_document(&key(9), &assertion, None);
     assert!(matches!(judge(Some(rotated)), Err(CredentialError::Proof(ProofError::Signature { .. }))));
+}
+
+/// A resolver of did:web that counts how often it is asked.
+#[derive(Default)]
+struct Web(AtomicUsize);
+
+#[async_trait]
+impl DidResolver for Web {
+    fn methods(&self) -> Vec<&str> {
+        ["web"].to_vec()
+    }
+
+    async fn resolve(&self, did: &Did, _: Option<&Text>) -> Result<Resolution, DidError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let document = web_document(&root(), &[Purpose::AssertionMethod], None);
+        if document.id == *did {
+            Ok(Resolution { document: Arc::new(document), version: None })
+        } else {
+            Err(DidError::unavailable(did, "no such host"))
+        }
+    }
+}
+
+#[test]
+fn each_signer_is_resolved_once_and_a_did_key_never() {
+    let (web, mut documents) = (Web::default(), Documents::default());
+    let known: Did = "did:web:maker.example".parse().unwrap();
+    let dids = [known.clone(), did(&root()), known];
+    let resolve = |documents: &mut Documents, dids: &[Did]| pollster::block_on(documents.resolve(dids, &web));
+    assert_eq!(resolve(&mut documents, &dids), Ok(()));
+    assert_eq!(resolve(&mut documents, &dids), Ok(()));
+    assert_eq!(web.0.load(Ordering::SeqCst), 1);
+    let stranger = ["did:web:stranger.example".parse().unwrap()];
+    assert!(matches!(resolve(&mut documents, &stranger), Err(DidError::Unavailable { .. })));
 }
 
 #[test]
