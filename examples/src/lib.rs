@@ -15,7 +15,7 @@ use depin::{
         Units, sha256,
     },
     entry::Entry,
-    identity::{Action, Binding, Domain, Report, SoftwareKey},
+    identity::{Action, Binding, Domain, Report, SigPolicy, SoftwareKey},
     log::{Checkpoint, Frontier},
     params::{BeaconParams, ServiceParams},
     proof::SeedBeacon,
@@ -57,6 +57,7 @@ pub fn params(node: &SoftwareKey, service: ServiceParams, unit: &'static str) ->
         beacon: BeaconParams { kind: SeedBeacon::KIND.into(), anchor: BEACON.at(EPOCH).proof },
         open_limit: 2,
         unit: unit.into(),
+        sig_policy: SigPolicy::Strict,
     })
 }
 

@@ -7,8 +7,8 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let Ok(envelope) = Envelope::parse(bytes) else { return };
     assert_eq!(envelope.as_bytes(), bytes);
-    let fixture = &*FIXTURE;
-    if envelope.verify(fixture.device.key.public(), params().network()).is_ok() {
+    let (fixture, params) = (&*FIXTURE, params());
+    if envelope.verify(fixture.device.key.public(), params.network(), params.sig_policy).is_ok() {
         assert!(fixture.envelopes.iter().any(|signed| signed == bytes), "nobody signed this");
     }
 });

@@ -98,19 +98,27 @@ impl TypedKey {
         if key.len() != kind.key_len() {
             return Err(KeyError::Length { found: key.len(), expected: kind.key_len() });
         }
-        let mut bytes = [0; Self::LEN];
-        for (to, from) in bytes.iter_mut().zip(core::iter::once(kind.tag()).chain(key.iter().copied())) {
-            *to = from;
-        }
-        Ok(Self(bytes))
+        Ok(Self::of(kind, key))
     }
 
     /// An Ed25519 key, whose length its type already says.
     pub fn ed25519(key: &[u8; 32]) -> Self {
+        Self::of(KeyType::Ed25519, key)
+    }
+
+    /// A P-256 key: its compressed SEC1 point.
+    pub fn p256(key: &[u8; 33]) -> Self {
+        Self::of(KeyType::P256, key)
+    }
+
+    /// A secp256k1 key: its compressed SEC1 point.
+    pub fn secp256k1(key: &[u8; 33]) -> Self {
+        Self::of(KeyType::Secp256k1, key)
+    }
+
+    fn of(kind: KeyType, key: &[u8]) -> Self {
         let mut bytes = [0; Self::LEN];
-        for (to, from) in
-            bytes.iter_mut().zip(core::iter::once(KeyType::Ed25519.tag()).chain(key.iter().copied()))
-        {
+        for (to, from) in bytes.iter_mut().zip(core::iter::once(kind.tag()).chain(key.iter().copied())) {
             *to = from;
         }
         Self(bytes)
@@ -375,6 +383,8 @@ mod tests {
             prop_assert_eq!(TypedKey::from_bytes(key.as_bytes()), Ok(key));
             let ed25519: [u8; 32] = bytes[..32].try_into().unwrap();
             prop_assert_eq!(Ok(TypedKey::ed25519(&ed25519)), TypedKey::new(KeyType::Ed25519, &ed25519));
+            prop_assert_eq!(Ok(TypedKey::p256(&bytes)), TypedKey::new(KeyType::P256, &bytes));
+            prop_assert_eq!(Ok(TypedKey::secp256k1(&bytes)), TypedKey::new(KeyType::Secp256k1, &bytes));
             prop_assert_eq!(TypedKey::from_did(&key.to_did()), Ok(key));
             prop_assert_eq!(crate::cbor::from_slice::<TypedKey>(&crate::cbor::to_vec(&key)).unwrap(), key);
             prop_assert_eq!((key.key_type(), key.key()), (kind, &bytes[..kind.key_len()]));

@@ -4,7 +4,7 @@
 
 use depin_core::{Digest, Epoch};
 use depin_device::{Challenge, Clock, Commitment, NetworkId, Report, SoftwareKey};
-use depin_identity::{ChallengeError, Envelope};
+use depin_identity::{ChallengeError, Envelope, SigPolicy};
 
 const NETWORK: [u8; 32] = [0x42; 32];
 
@@ -16,7 +16,7 @@ fn received(commitments: &[Commitment<'_>]) -> depin_identity::Report {
         report.sign(&mut SoftwareKey::from_seed(&[7; 32]), &NetworkId(NETWORK), &mut buffer).unwrap();
     let key = depin_identity::SoftwareKey::from_seed([7; 32]);
     let network = depin_core::NetworkId(Digest(NETWORK));
-    Envelope::parse(envelope).unwrap().verify(key.public(), network).unwrap().into_report()
+    Envelope::parse(envelope).unwrap().verify(key.public(), network, SigPolicy::Strict).unwrap().into_report()
 }
 
 fn answered(

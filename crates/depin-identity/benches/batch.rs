@@ -8,7 +8,7 @@ use std::{
 };
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use depin_identity::{SignatureBatch, SoftwareKey};
+use depin_identity::{SigPolicy, SignatureBatch, SoftwareKey};
 
 const SIGNATURES: u16 = 4096;
 
@@ -24,7 +24,7 @@ fn batch(c: &mut Criterion) {
         .collect();
     let alone = || signed.iter().all(|(key, signature)| key.verify(black_box(&message), signature).is_ok());
     let together = || {
-        let mut batch = SignatureBatch::default();
+        let mut batch = SignatureBatch::new(SigPolicy::Strict);
         for (key, signature) in &signed {
             batch.push(key, black_box(&message), signature);
         }

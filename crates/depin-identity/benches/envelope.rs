@@ -10,7 +10,7 @@ use std::{
 use coset::TaggedCborSerializable as _;
 use criterion::{Criterion, criterion_group, criterion_main};
 use depin_core::{Address, Timestamp};
-use depin_identity::{Domain, Envelope, ReplayMarks, Report, SoftwareKey};
+use depin_identity::{Domain, Envelope, ReplayMarks, Report, SigPolicy, SoftwareKey};
 
 fn envelope(c: &mut Criterion) {
     let network = Domain { chain_id: 84532, contract: Address::repeat_byte(0x11) }.network();
@@ -28,11 +28,14 @@ fn envelope(c: &mut Criterion) {
     let cose = coset::CoseSign1::from_tagged_slice(&bytes).unwrap();
     let message = cose.tbs_data(&[b"depin/report/v1".as_slice(), network.as_bytes()].concat());
     let signature = ed25519_dalek::Signature::from_slice(&cose.signature).unwrap();
-    let raw = ed25519_dalek::SigningKey::from_bytes(&key.to_seed()).verifying_key();
+    let raw = ed25519_dalek::SigningKey::from_bytes(&key.to_secret()).verifying_key();
 
     let strict = || raw.verify_strict(black_box(&message), black_box(&signature)).unwrap();
     let accept = || {
-        let verified = Envelope::parse(black_box(&bytes)).unwrap().verify(key.public(), network).unwrap();
+        let verified = Envelope::parse(black_box(&bytes))
+            .unwrap()
+            .verify(key.public(), network, SigPolicy::Strict)
+            .unwrap();
         let mut marks = ReplayMarks::default();
         marks.admit(verified.boot, verified.sequence).unwrap();
         verified

@@ -1,73 +1,102 @@
 //! Many signatures or keys at once, in about half the time, with the verdict that each gets alone.
 //!
-//! **Strict** means that `R = s·B − k·A` holds as it stands. A random combination of many such equations shows that each holds but for a point of small order, and no
-//! more: a signer who puts one into R gets a signature that this combination may accept and [`PublicKey::verify`] refuses. So a batch also shows that every R, and
-//! every key of which that is not known, is of prime order. Each equation then holds as it stands.
+//! A random combination of many Ed25519 equations `R = s·B − k·A` shows that each holds but for a point of small order. That is the verdict of **ZIP-215**, once
+//! the combination is multiplied by the cofactor.
+//!
+//! **Strict** means that each holds as it stands. A signer who puts a point of small order into R gets a signature that the combination may accept and
+//! [`PublicKey::verify`] refuses. So a strict batch also shows that every R, and every key of which that is not known, is of prime order. Each equation then holds
+//! as it stands.
 //!
 //! For that, points are added up in random subsets. A sum of a random half of points of which one is not of prime order is itself of prime order with a probability of at
 //! most one half, so each of 128 sums halves the chance that such a point stays unseen. All coefficients are hashed from the whole batch, so that the same
 //! batch gives the same verdict on every machine, and whoever wants a wrong one has to try some 2^120 batches.
 
+use alloc::{vec, vec::Vec};
+use core::mem;
+
 use curve25519_dalek::{
     EdwardsPoint, Scalar,
     constants::ED25519_BASEPOINT_POINT,
-    edwards::CompressedEdwardsY,
     traits::{Identity, IsIdentity, VartimeMultiscalarMul},
 };
 use sha2::{Digest, Sha512};
 
-use crate::{PublicKey, Signature};
+use crate::{
+    PublicKey, SigPolicy, Signature,
+    ed25519::{Equation, is_of_prime_order},
+    key::Point,
+};
 
 /// Most that are combined. More would save little and take more memory.
 const LARGEST: usize = 4096;
-/// With fewer, the sums cost more than they save.
-const SMALLEST: usize = 256;
+/// With fewer, the sums of a strict batch cost more than they save.
+const SMALLEST_SUMS: usize = 256;
+/// With fewer, a combination alone saves nothing.
+const SMALLEST_COMBINATION: usize = 4;
 /// Random subsets, each of which leaves one half of the doubt.
 const SUBSETS: usize = 128;
 /// Points whose subsets are tabulated: 2^6 sums for 6 points, and one addition a subset then serves all six.
 const TABULATED: usize = 6;
 
-/// Signatures that wait to be checked together.
-#[derive(Clone, Debug, Default)]
-pub struct SignatureBatch {
-    /// None for a signature that is wrong by its form, or by its key.
-    waiting: Vec<Option<Equation>>,
-}
-
-/// `R = s·B − k·A`.
+/// Signatures that wait to be checked together, under one policy.
 #[derive(Clone, Debug)]
-struct Equation {
-    key: EdwardsPoint,
-    /// Whether the key is known to be of prime order.
-    is_fit: bool,
-    r: EdwardsPoint,
-    r_bytes: CompressedEdwardsY,
-    s: Scalar,
-    k: Scalar,
+pub struct SignatureBatch {
+    policy: SigPolicy,
+    /// For each signature the verdict, if its form, its key or the type of its key gave it at once. The others wait, in the same order.
+    decided: Vec<Option<bool>>,
+    waiting: Vec<Equation>,
 }
 
 impl SignatureBatch {
+    /// An empty batch. Ed25519 signatures are judged under `policy`, the others as everywhere.
+    pub const fn new(policy: SigPolicy) -> Self {
+        Self { policy, decided: Vec::new(), waiting: Vec::new() }
+    }
+
+    /// The policy.
+    pub const fn policy(&self) -> SigPolicy {
+        self.policy
+    }
+
     /// How many signatures wait.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
+    pub const fn len(&self) -> usize {
+        self.decided.len()
     }
 
     /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.decided.is_empty()
     }
 
-    /// Adds `signature` over `message`, said to be by `key`.
+    /// Adds `signature` over `message`, said to be by `key`. One that no combination can show to be right, as one by ECDSA, is checked now.
     pub fn push(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) {
-        self.waiting.push(Equation::new(key, message, signature));
+        self.push_parts(key, &[message], signature);
     }
 
-    /// Which of the signatures are right, in their order: for each what [`PublicKey::verify`] says.
-    pub fn verify(self) -> Vec<bool> {
-        let equations: Vec<&Equation> = self.waiting.iter().flatten().collect();
-        let chunks = equations.chunks(LARGEST);
-        let mut right = chunks.flat_map(|chunk| each(chunk, &all_hold, &|equation| equation.holds()));
-        self.waiting.iter().map(|one| one.is_some() && right.next().unwrap_or_default()).collect()
+    /// The same for a message in pieces.
+    pub(crate) fn push_parts(&mut self, key: &PublicKey, parts: &[&[u8]], signature: &Signature) {
+        let equation = match key.point() {
+            Point::Ed25519 { bytes, is_fit } => {
+                Equation::new(self.policy, bytes, *is_fit, parts, signature).ok_or(false)
+            }
+            Point::P256(_) | Point::Secp256k1(_) => Err(key.is_right(self.policy, parts, signature)),
+        };
+        self.decided.push(equation.as_ref().err().copied());
+        self.waiting.extend(equation);
+    }
+
+    /// Takes out every signature that waits and says which are right, in their order: for each what [`PublicKey::verify_under`] says.
+    pub fn verify(&mut self) -> Vec<bool> {
+        let (decided, waiting) = (mem::take(&mut self.decided), mem::take(&mut self.waiting));
+        let verdicts = |chunk| match self.policy {
+            SigPolicy::Strict => each(chunk, SMALLEST_SUMS, &all_hold, &Equation::holds),
+            SigPolicy::Zip215 => {
+                let one = &Equation::holds_but_for_small_order;
+                each(chunk, SMALLEST_COMBINATION, &all_hold_but_for_small_order, one)
+            }
+        };
+        let mut right = waiting.chunks(LARGEST).flat_map(verdicts);
+        decided.into_iter().map(|decided| decided.or_else(|| right.next()).unwrap_or_default()).collect()
     }
 }
 
@@ -81,73 +110,44 @@ pub(crate) fn of_prime_order(points: &[([u8; 32], EdwardsPoint)]) -> Vec<bool> {
     };
     points
         .chunks(LARGEST)
-        .flat_map(|chunk| each(chunk, &all, &|(_, point)| is_of_prime_order(point)))
+        .flat_map(|chunk| each(chunk, SMALLEST_SUMS, &all, &|(_, point)| is_of_prime_order(point)))
         .collect()
 }
 
-/// Whether the order of the prime subgroup times `point` is nothing. A point that everybody knows is no secret, so this may take a time that depends on it.
-pub(crate) fn is_of_prime_order(point: &EdwardsPoint) -> bool {
-    // One less than the order makes the point its own negative.
-    let order_less_one = Scalar::ZERO - Scalar::ONE;
-    EdwardsPoint::vartime_double_scalar_mul_basepoint(&order_less_one, point, &Scalar::ZERO) == -point
-}
-
-/// Whether an encoding's y coordinate is below 2^255 − 19.
-pub(crate) fn is_canonical(encoded: &[u8; 32]) -> bool {
-    let [first, middle @ .., last] = encoded;
-    !(*first >= 0xed && middle.iter().all(|byte| *byte == 0xff) && last & 0x7f == 0x7f)
-}
-
-impl Equation {
-    fn new(key: &PublicKey, message: &[u8], Signature(signature): &Signature) -> Option<Self> {
-        let (r, s) = signature.split_first_chunk::<32>()?;
-        let s: Option<Scalar> = Scalar::from_canonical_bytes(s.try_into().ok()?).into();
-        let r_bytes = CompressedEdwardsY(*r);
-        let point = r_bytes.decompress()?;
-        // A second encoding of a point is no R, and the neutral element is of small order.
-        if !is_canonical(r) || point.is_identity() {
-            return None;
-        }
-        let (typed, is_fit, key) = (key.typed(), key.is_fit(), key.point()?);
-        if !is_fit && key.is_weak() {
-            return None;
-        }
-        let k = Sha512::new().chain_update(r).chain_update(typed.key()).chain_update(message).finalize();
-        let k = Scalar::from_bytes_mod_order_wide(&k.into());
-        Some(Self { key: key.to_edwards(), is_fit, r: point, r_bytes, s: s?, k })
-    }
-
-    /// What [`PublicKey::verify`] does.
-    fn holds(&self) -> bool {
-        let r = EdwardsPoint::vartime_double_scalar_mul_basepoint(&self.k, &-self.key, &self.s);
-        r.compress() == self.r_bytes && !self.r.is_small_order()
-    }
-}
-
 /// The verdict of each item: of all together, if they are all right, otherwise by halves.
-fn each<T>(items: &[T], all: &impl Fn(&[T]) -> bool, one: &impl Fn(&T) -> bool) -> Vec<bool> {
-    if items.len() < SMALLEST {
+fn each<T>(
+    items: &[T],
+    smallest: usize,
+    all: &impl Fn(&[T]) -> bool,
+    one: &impl Fn(&T) -> bool,
+) -> Vec<bool> {
+    if items.len() < smallest {
         return items.iter().map(one).collect();
     }
     if all(items) {
         return vec![true; items.len()];
     }
     let (left, right) = items.split_at(items.len() / 2);
-    let mut verdicts = each(left, all, one);
-    verdicts.extend(each(right, all, one));
+    let mut verdicts = each(left, smallest, all, one);
+    verdicts.extend(each(right, smallest, all, one));
     verdicts
 }
 
-fn all_hold(equations: &[&Equation]) -> bool {
-    let seed = seed(equations);
+fn all_hold(equations: &[Equation]) -> bool {
+    let seed = seed(SigPolicy::Strict, equations);
     let unknown = equations.iter().filter(|equation| !equation.is_fit).map(|equation| equation.key);
     let points: Vec<EdwardsPoint> = equations.iter().map(|equation| equation.r).chain(unknown).collect();
     combination(&seed, equations).is_identity() && all_of_prime_order(&seed, &points)
 }
 
+fn all_hold_but_for_small_order(equations: &[Equation]) -> bool {
+    combination(&seed(SigPolicy::Zip215, equations), equations).is_small_order()
+}
+
 /// A hash of everything that was signed, of the keys and of the signatures.
-fn seed(equations: &[&Equation]) -> [u8; 64] {
+fn seed(policy: SigPolicy, equations: &[Equation]) -> [u8; 64] {
     let mut hash = Sha512::new_with_prefix(b"depin/signature-batch/v1");
+    hash.update(policy.as_str());
     for Equation { r_bytes, s, k, .. } in equations {
         hash.update(r_bytes.as_bytes());
         hash.update(s.as_bytes());
@@ -163,13 +163,17 @@ fn random(seed: &[u8; 64], purpose: u8, number: usize) -> [u8; 64] {
 }
 
 /// The sum of `z·(s·B − k·A − R)`, each with its own random z of 128 bits.
-fn combination(seed: &[u8; 64], equations: &[&Equation]) -> EdwardsPoint {
+fn combination(seed: &[u8; 64], equations: &[Equation]) -> EdwardsPoint {
     let mut scalars = Vec::with_capacity(equations.len().saturating_mul(2).saturating_add(1));
     let mut points = Vec::with_capacity(scalars.capacity());
     let mut of_base = Scalar::ZERO;
-    for (number, Equation { key, r, s, k, .. }) in equations.iter().enumerate() {
-        let random = random(seed, 0, number);
-        let z = random.first_chunk().map_or(Scalar::ONE, |z| Scalar::from(u128::from_le_bytes(*z)));
+    // One hash gives four coefficients.
+    let hashes = (0..equations.len().div_ceil(4)).map(|number| random(seed, 0, number));
+    let coefficients = hashes.flat_map(|hash| {
+        let [a, b, c, d] = *hash.as_chunks().0 else { return [1; 4] };
+        [a, b, c, d].map(u128::from_le_bytes)
+    });
+    for (z, Equation { key, r, s, k, .. }) in coefficients.map(Scalar::from).zip(equations) {
         of_base += z * s;
         scalars.extend([z, z * k]);
         points.extend([*r, *key]);
@@ -212,25 +216,4 @@ fn subset_sums(group: &[EdwardsPoint]) -> Vec<EdwardsPoint> {
         }
     }
     sums
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_coordinate_has_one_encoding() {
-        let encoded = |first: u8, middle: u8, last: u8| {
-            let mut bytes = [middle; 32];
-            (bytes[0], bytes[31]) = (first, last);
-            is_canonical(&bytes)
-        };
-        for last in [0x7f, 0xff] {
-            assert!(encoded(0xec, 0xff, last), "the largest");
-            for first in 0xed..=0xff {
-                assert!(!encoded(first, 0xff, last), "{first:#x}");
-            }
-        }
-        assert!(encoded(0xff, 0xff, 0x7e) && encoded(0xff, 0xfe, 0x7f) && encoded(0, 0, 0x80));
-    }
 }

@@ -1,5 +1,7 @@
 //! Who owns a device: consent of the owner (EIP-712) and of the device (Ed25519), each to one action on one registry, once.
 
+use alloc::vec::Vec;
+
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{Eip712Domain, SolStruct as _, eip712_domain};
 use depin_core::{ChainEvent, DeviceId, Digest, Epoch, NetworkId, Timestamp, cbor};
@@ -219,7 +221,7 @@ impl Binding {
         };
         let mut bytes = b"depin/binding/v1".to_vec();
         // Writing to a `Vec` cannot fail: its error type is `Infallible`.
-        let _: Result<_, minicbor::encode::Error<std::convert::Infallible>> = Encoder::new(&mut bytes)
+        let _: Result<_, minicbor::encode::Error<core::convert::Infallible>> = Encoder::new(&mut bytes)
             .array(7)
             .and_then(|e| e.str(self.action.name()))
             .and_then(|e| e.bytes(self.device.key().as_bytes()))

@@ -1,10 +1,11 @@
 //! Signatures as values, shown in hexadecimal; and strict reading of signed arrays and maps.
 
-use std::{fmt, str::FromStr};
+use alloc::string::String;
+use core::{fmt, str::FromStr};
 
 use minicbor::{Decode, Encode};
 
-/// A signature by a device or node: for Ed25519 R and S (RFC 8032), 64 bytes.
+/// A signature by a device or node, 64 bytes: for Ed25519 R and S (RFC 8032), for ECDSA r and the lower s, big-endian.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Signature(#[cbor(with = "minicbor::bytes")] pub [u8; 64]);

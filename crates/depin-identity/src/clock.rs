@@ -1,5 +1,7 @@
 //! A device's clock is a claim: it is compared with the moment of receipt, and only that moment decides anything.
 
+use alloc::{format, string::ToString as _};
+
 use depin_core::{Finding, Millis, Side, Timestamp};
 
 /// How a device's clock stands to the moment its report was received.

@@ -1,5 +1,7 @@
 //! Private fields: a report carries a salted commitment, value and salt travel beside it and can be erased.
 
+use alloc::vec::Vec;
+
 use depin_core::{Digest, NetworkId, Text, cbor::hex_string, sha256};
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
@@ -111,8 +113,8 @@ impl Commitment {
 }
 
 /// The value is private: it is not for logs.
-impl std::fmt::Debug for Opening {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Opening").field("label", &self.label).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Each check is a rule. It returns the [`Violation`] it saw, so that it fits any test runner and any executor.
 
-use std::fmt::Debug;
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use core::fmt::Debug;
 
 use alloy_primitives::Address;
 use depin_core::{DeviceId, Timestamp, sha256};
@@ -320,7 +321,7 @@ impl<'a> RegistryRules<'a> {
 }
 
 impl Debug for RegistryRules<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("RegistryRules").field("now", &self.now).finish_non_exhaustive()
     }
 }

@@ -1,9 +1,10 @@
 //! Reports: what a device signs. [`Envelope`] is a report as received, [`VerifiedReport`] one whose signature was right.
 
-use std::ops::Deref;
+use alloc::vec::Vec;
+use core::ops::Deref;
 
 use depin_core::{
-    Digest, KeyId, NetworkId, Text, Timestamp,
+    Digest, KeyId, KeyType, NetworkId, Text, Timestamp,
     cbor::{self, CborError, hex_string},
     sha256,
 };
@@ -11,7 +12,7 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Commitment, DeviceSigner, PublicKey, Sign1Error, SignError, SignatureBatch, SoftwareKey,
+    Commitment, DeviceSigner, PublicKey, SigPolicy, Sign1Error, SignError, SignatureBatch, SoftwareKey,
     bytes::{map_key, map_of},
     sign1::{self, Context, Sign1},
 };
@@ -102,10 +103,10 @@ impl Report {
     /// The same with a key in memory.
     ///
     /// # Errors
-    /// [`ReportError`] when the report breaks a limit.
-    pub fn sign_with(&self, key: &SoftwareKey, network: NetworkId) -> Result<Vec<u8>, ReportError> {
+    /// [`SignError::Report`] when the report breaks a limit.
+    pub fn sign_with(&self, key: &SoftwareKey, network: NetworkId) -> Result<Vec<u8>, SignError> {
         self.check()?;
-        Ok(sign1::sign_with(key, context(network), &cbor::to_vec(self)))
+        sign1::sign_with(key, context(network), &cbor::to_vec(self))
     }
 
     fn check(&self) -> Result<(), ReportError> {
@@ -135,6 +136,11 @@ impl<'a> Envelope<'a> {
         Ok(Self(Sign1::parse(bytes, Self::MAX)?))
     }
 
+    /// The type of key whose algorithm it names. It has to be the type of the registered key.
+    pub const fn algorithm(&self) -> KeyType {
+        self.0.algorithm
+    }
+
     /// The key it names.
     pub const fn key_id(&self) -> KeyId {
         self.0.key_id
@@ -150,7 +156,7 @@ impl<'a> Envelope<'a> {
         self.0.bytes
     }
 
-    /// SHA-256 of the bytes, as received. An Ed25519 signature is made without randomness, but its signer may choose another: two
+    /// SHA-256 of the bytes, as received. A signature may be made without randomness, but its signer can make another: two
     /// envelopes can hold the same report, so count reports by device, key epoch, boot and sequence and not by this.
     pub fn digest(&self) -> Digest {
         sha256(&[self.0.bytes])
@@ -160,8 +166,13 @@ impl<'a> Envelope<'a> {
     ///
     /// # Errors
     /// [`EnvelopeError`] when key, network, signature or payload is not as it should be.
-    pub fn verify(self, key: &PublicKey, network: NetworkId) -> Result<VerifiedReport, EnvelopeError> {
-        self.check_signature(key, network)?;
+    pub fn verify(
+        self,
+        key: &PublicKey,
+        network: NetworkId,
+        policy: SigPolicy,
+    ) -> Result<VerifiedReport, EnvelopeError> {
+        self.check_signature(key, network, policy)?;
         self.checked_before()
     }
 
@@ -169,14 +180,19 @@ impl<'a> Envelope<'a> {
     ///
     /// # Errors
     /// [`EnvelopeError::Sign1`].
-    pub fn check_signature(&self, key: &PublicKey, network: NetworkId) -> Result<(), EnvelopeError> {
-        Ok(self.0.verify(key, context(network))?)
+    pub fn check_signature(
+        &self,
+        key: &PublicKey,
+        network: NetworkId,
+        policy: SigPolicy,
+    ) -> Result<(), EnvelopeError> {
+        Ok(self.0.verify(key, context(network), policy)?)
     }
 
-    /// Has the signature wait in `batch`, which says later what [`Envelope::check_signature`] would say now.
+    /// Has the signature wait in `batch`, which says later what [`Envelope::check_signature`] would say now under the policy of the batch.
     ///
     /// # Errors
-    /// [`EnvelopeError::Sign1`] when the envelope names another key; nothing waits then.
+    /// [`EnvelopeError::Sign1`] when the envelope names another key or algorithm; nothing waits then.
     pub fn check_signature_later(
         &self,
         key: &PublicKey,

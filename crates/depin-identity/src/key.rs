@@ -1,43 +1,53 @@
 //! Keys that have been checked, and what signs with them.
 
-use std::{fmt, hash};
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::{fmt, hash};
 
 use async_trait::async_trait;
 use curve25519_dalek::EdwardsPoint;
 use depin_core::{KeyId, KeyType, TypedKey};
-use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use zeroize::Zeroizing;
+use ed25519_dalek::VerifyingKey;
 
 use crate::{
-    ReportError, Signature,
-    batch::{is_canonical, is_of_prime_order, of_prime_order},
+    ReportError, SigPolicy, Signature,
+    batch::of_prime_order,
+    ecdsa::{self, Affine},
+    ed25519::{self, is_canonical, is_of_prime_order},
 };
 
-/// A public key that is fit to identify a device: on the curve, in its one encoding, of prime order.
+/// A public key that is fit to identify a device: on its curve, in its one encoding, of prime order.
 ///
-/// **Strict** is the one signature policy here: [`PublicKey::verify`] is `verify_strict` of `ed25519-dalek`, which solves the equation of
-/// RFC 8032 without cofactor and refuses a small-order R and an S above the group order. A [`SignatureBatch`](crate::SignatureBatch) says the same of
-/// many at once.
+/// What it signs is judged by the rule for its type. Ed25519: as the [`SigPolicy`] says. P-256 and secp256k1: ECDSA over SHA-256 of the message, 64 bytes r‖s, and
+/// of the two right s the lower one alone, so that nobody makes a second signature from a first.
 #[derive(Clone, Copy)]
-pub struct PublicKey {
-    typed: TypedKey,
-    id: KeyId,
-    /// None for a key that was checked before and has verified nothing yet.
-    point: Option<VerifyingKey>,
+pub struct PublicKey(Point);
+
+/// 65 bytes: of an Ed25519 key the encoding alone, since decoding it costs no more than decoding an R that is computed instead.
+#[derive(Clone, Copy)]
+pub(crate) enum Point {
+    Ed25519 {
+        bytes: [u8; 32],
+        /// False for a key that was said to be checked before.
+        is_fit: bool,
+    },
+    P256(Affine),
+    Secp256k1(Affine),
 }
 
 /// Why a typed key is not fit to identify a device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublicKeyError {
-    /// A type of key this crate cannot verify with yet.
-    #[error("keys of type {found:?} cannot be verified yet; register an Ed25519 key")]
-    Unsupported {
+    /// A type of key that cannot sign here.
+    #[error("a key of type {found:?} has no place here; use {expected}")]
+    Type {
         /// The type.
         found: KeyType,
+        /// The types that have.
+        expected: &'static str,
     },
     /// No point of the curve.
-    #[error("the key is no point of edwards25519; export it again from the device")]
+    #[error("the key is no point of its curve; export it again from the device")]
     NotOnCurve,
     /// A second encoding of a point that has a canonical one (RFC 8032, 5.1.3).
     #[error("the key is not the canonical encoding of its point; export it again from the device")]
@@ -70,11 +80,13 @@ pub enum SignError {
         /// What the key store said.
         reason: String,
     },
-    /// The message profile signs with Ed25519 only.
-    #[error("a key of type {found:?} cannot sign this message; use an Ed25519 key")]
+    /// A key of a type that does not sign this message.
+    #[error("a key of type {found:?} cannot sign this message; use {expected}")]
     KeyType {
         /// The type of the signer's key.
         found: KeyType,
+        /// The types that do.
+        expected: &'static str,
     },
     /// The report breaks a limit.
     #[error(transparent)]
@@ -95,19 +107,17 @@ pub trait DeviceSigner: Send + Sync {
     /// The public key; the same for as long as the signer lives.
     fn public_key(&self) -> TypedKey;
 
-    /// Signs `message` as it is; the algorithm hashes it.
+    /// Signs `message` as it is; the algorithm hashes it. Ed25519: R and S. P-256 and secp256k1: ECDSA over its SHA-256, r and the lower s.
     ///
     /// # Errors
     /// [`SignError::Unavailable`] when the key is out of reach.
     async fn sign(&self, message: &[u8]) -> Result<Signature, SignError>;
 }
 
-/// An Ed25519 key in memory, wiped when dropped.
-#[derive(Clone)]
-pub struct SoftwareKey {
-    signing: SigningKey,
-    public: PublicKey,
-}
+/// The types of keys that devices have.
+pub(crate) const DEVICE_KEYS: &str = "Ed25519, P-256 or secp256k1";
+/// The type of keys that nodes have.
+pub(crate) const NODE_KEYS: &str = "Ed25519";
 
 impl PublicKey {
     /// Checks `key`. Costs about one signature check, so keep the result.
@@ -115,27 +125,39 @@ impl PublicKey {
     /// # Errors
     /// [`PublicKeyError`].
     pub fn new(key: TypedKey) -> Result<Self, PublicKeyError> {
-        let (checked, _, point) = Self::but_for_order(key)?;
-        if is_of_prime_order(&point) { Ok(checked) } else { Err(PublicKeyError::MixedOrder) }
+        match Self::but_for_order(key)? {
+            (_, Some((_, point))) if !is_of_prime_order(&point) => Err(PublicKeyError::MixedOrder),
+            (checked, _) => Ok(checked),
+        }
+    }
+
+    /// Checks the key of a node, which is Ed25519.
+    ///
+    /// # Errors
+    /// [`PublicKeyError`].
+    pub fn of_node(key: TypedKey) -> Result<Self, PublicKeyError> {
+        match key.key_type() {
+            KeyType::Ed25519 => Self::new(key),
+            found => Err(PublicKeyError::Type { found, expected: NODE_KEYS }),
+        }
     }
 
     /// Checks many keys together, in their order, with the verdict that each gets from [`PublicKey::new`].
     pub fn new_all(keys: impl IntoIterator<Item = TypedKey>) -> Vec<Result<Self, PublicKeyError>> {
         let keys: Vec<_> = keys.into_iter().map(Self::but_for_order).collect();
-        let points: Vec<_> = keys.iter().flatten().map(|(_, bytes, point)| (*bytes, *point)).collect();
+        let points: Vec<_> = keys.iter().flatten().filter_map(|(_, point)| *point).collect();
         let mut fit = of_prime_order(&points).into_iter();
-        let mut decide = |(key, ..): (Self, _, _)| {
-            if fit.next().unwrap_or_default() { Ok(key) } else { Err(PublicKeyError::MixedOrder) }
+        let mut decide = |(key, point): (Self, Option<_>)| match point {
+            Some(_) if !fit.next().unwrap_or_default() => Err(PublicKeyError::MixedOrder),
+            _ => Ok(key),
         };
         keys.into_iter().map(|key| key.and_then(&mut decide)).collect()
     }
 
-    /// Everything about a key but that it is of prime order, with its encoding and its point.
-    fn but_for_order(key: TypedKey) -> Result<(Self, [u8; 32], EdwardsPoint), PublicKeyError> {
-        let bytes = match (key.key_type(), <[u8; 32]>::try_from(key.key())) {
-            (KeyType::Ed25519, Ok(bytes)) => bytes,
-            (found, _) => return Err(PublicKeyError::Unsupported { found }),
-        };
+    /// Everything about a key but that it is of prime order; with encoding and point, if that is not so for the whole curve.
+    fn but_for_order(key: TypedKey) -> Result<(Self, Option<Encoded>), PublicKeyError> {
+        let read = Self::checked_before(key)?;
+        let Point::Ed25519 { bytes, .. } = read.0 else { return Ok((read, None)) };
         let point = VerifyingKey::from_bytes(&bytes).map_err(|_| PublicKeyError::NotOnCurve)?;
         // Points with a second encoding for their sign are among these.
         if point.is_weak() {
@@ -144,52 +166,99 @@ impl PublicKey {
         if !is_canonical(&bytes) {
             return Err(PublicKeyError::NotCanonical);
         }
-        Ok((Self { typed: key, id: key.id(), point: Some(point) }, bytes, point.to_edwards()))
+        Ok((Self(Point::Ed25519 { bytes, is_fit: true }), Some((bytes, point.to_edwards()))))
     }
 
-    /// A key that [`PublicKey::new`] found fit before, in this process or in another that is trusted like it: nothing is checked a second time.
+    /// A key that [`PublicKey::new`] found fit before, in this process or in another that is trusted like it: an Ed25519 key is not checked a second time.
     ///
     /// # Errors
-    /// [`PublicKeyError::Unsupported`].
+    /// [`PublicKeyError::NotOnCurve`] for a P-256 or secp256k1 key that is no point.
     pub fn checked_before(key: TypedKey) -> Result<Self, PublicKeyError> {
-        match key.key_type() {
-            KeyType::Ed25519 => Ok(Self { typed: key, id: key.id(), point: None }),
-            found => Err(PublicKeyError::Unsupported { found }),
-        }
+        let point = match key.key_type() {
+            KeyType::Ed25519 => {
+                key.key().try_into().ok().map(|bytes| Point::Ed25519 { bytes, is_fit: false })
+            }
+            KeyType::P256 => ecdsa::p256_point(key.key()).map(Point::P256),
+            KeyType::Secp256k1 => ecdsa::secp256k1_point(key.key()).map(Point::Secp256k1),
+            found => return Err(PublicKeyError::Type { found, expected: DEVICE_KEYS }),
+        };
+        point.map(Self).ok_or(PublicKeyError::NotOnCurve)
+    }
+
+    /// An Ed25519 key made here, which is fit by the way it was made.
+    pub(crate) const fn known_fit(bytes: [u8; 32]) -> Self {
+        Self(Point::Ed25519 { bytes, is_fit: true })
     }
 
     /// The key with its type.
-    pub const fn typed(&self) -> TypedKey {
-        self.typed
+    pub fn typed(&self) -> TypedKey {
+        match &self.0 {
+            Point::Ed25519 { bytes, .. } => TypedKey::ed25519(bytes),
+            Point::P256(point) => TypedKey::p256(&ecdsa::compressed(point)),
+            Point::Secp256k1(point) => TypedKey::secp256k1(&ecdsa::compressed(point)),
+        }
+    }
+
+    /// Its type.
+    pub const fn key_type(&self) -> KeyType {
+        match &self.0 {
+            Point::Ed25519 { .. } => KeyType::Ed25519,
+            Point::P256(_) => KeyType::P256,
+            Point::Secp256k1(_) => KeyType::Secp256k1,
+        }
     }
 
     /// Its short name.
-    pub const fn id(&self) -> KeyId {
-        self.id
+    pub fn id(&self) -> KeyId {
+        self.typed().id()
     }
 
-    /// Checks `signature` over `message`, strictly.
+    /// Checks `signature` over `message`, strictly: as bindings and receipts are.
     ///
     /// # Errors
     /// [`WrongSignature`].
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), WrongSignature> {
-        let wrong = WrongSignature { key: self.id };
-        let point = self.point().ok_or(wrong)?;
-        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        point.verify_strict(message, &signature).map_err(|_| wrong)
+        self.verify_under(SigPolicy::Strict, message, signature)
     }
 
-    /// Whether the key is known to be fit here, and not by somebody's word.
-    pub(crate) const fn is_fit(&self) -> bool {
-        self.point.is_some()
+    /// Checks `signature` over `message`, as reports are in a network with this policy.
+    ///
+    /// # Errors
+    /// [`WrongSignature`].
+    pub fn verify_under(
+        &self,
+        policy: SigPolicy,
+        message: &[u8],
+        signature: &Signature,
+    ) -> Result<(), WrongSignature> {
+        self.verify_parts(policy, &[message], signature)
     }
 
-    /// The point; none if a key that was said to be fit is none.
-    pub(crate) fn point(&self) -> Option<VerifyingKey> {
-        let decode = || VerifyingKey::from_bytes(self.typed.key().try_into().ok()?).ok();
-        self.point.or_else(decode)
+    /// The same for a message in pieces.
+    pub(crate) fn verify_parts(
+        &self,
+        policy: SigPolicy,
+        parts: &[&[u8]],
+        signature: &Signature,
+    ) -> Result<(), WrongSignature> {
+        if self.is_right(policy, parts, signature) { Ok(()) } else { Err(WrongSignature { key: self.id() }) }
+    }
+
+    pub(crate) fn is_right(&self, policy: SigPolicy, parts: &[&[u8]], signature: &Signature) -> bool {
+        match &self.0 {
+            Point::Ed25519 { bytes, is_fit } => ed25519::verify(policy, bytes, *is_fit, parts, signature),
+            Point::P256(point) => ecdsa::is_right_p256(point, parts, signature),
+            Point::Secp256k1(point) => ecdsa::is_right_secp256k1(point, parts, signature),
+        }
+    }
+
+    pub(crate) const fn point(&self) -> &Point {
+        &self.0
     }
 }
+
+/// A point with its encoding.
+type Encoded = ([u8; 32], EdwardsPoint);
 
 impl TryFrom<TypedKey> for PublicKey {
     type Error = PublicKeyError;
@@ -201,7 +270,13 @@ impl TryFrom<TypedKey> for PublicKey {
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        self.typed == other.typed
+        match (&self.0, &other.0) {
+            (Point::Ed25519 { bytes: one, .. }, Point::Ed25519 { bytes: other, .. }) => one == other,
+            (Point::P256(one), Point::P256(other)) | (Point::Secp256k1(one), Point::Secp256k1(other)) => {
+                one == other
+            }
+            _ => false,
+        }
     }
 }
 
@@ -209,55 +284,12 @@ impl Eq for PublicKey {}
 
 impl hash::Hash for PublicKey {
     fn hash<H: hash::Hasher>(&self, state: &mut H) {
-        self.typed.hash(state);
+        self.typed().hash(state);
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.typed, f)
-    }
-}
-
-impl SoftwareKey {
-    /// The key whose secret is `seed` (RFC 8032, 5.1.5). The seed must come from a good source of randomness.
-    pub fn from_seed(seed: [u8; 32]) -> Self {
-        let signing = SigningKey::from_bytes(&Zeroizing::new(seed));
-        let point = signing.verifying_key();
-        let typed = TypedKey::ed25519(point.as_bytes());
-        // A multiple of the base point by a clamped scalar is canonical and of prime order.
-        Self { signing, public: PublicKey { typed, id: typed.id(), point: Some(point) } }
-    }
-
-    /// The secret, to be saved in a key file and nowhere else.
-    pub fn to_seed(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.signing.to_bytes())
-    }
-
-    /// The public key, already checked.
-    pub const fn public(&self) -> &PublicKey {
-        &self.public
-    }
-
-    /// The signature over `message`: what [`DeviceSigner::sign`] gives, without waiting.
-    pub fn signature(&self, message: &[u8]) -> Signature {
-        Signature(self.signing.sign(message).to_bytes())
-    }
-}
-
-impl fmt::Debug for SoftwareKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SoftwareKey").field(&self.public).finish()
-    }
-}
-
-#[async_trait]
-impl DeviceSigner for SoftwareKey {
-    fn public_key(&self) -> TypedKey {
-        self.public.typed
-    }
-
-    async fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
-        Ok(self.signature(message))
+        fmt::Debug::fmt(&self.typed(), f)
     }
 }

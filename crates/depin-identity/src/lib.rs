@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
 
 extern crate alloc;
 
@@ -15,15 +16,19 @@ pub mod conformance;
 #[cfg(feature = "credentials")]
 pub mod credential;
 pub mod did;
+mod ecdsa;
+mod ed25519;
 mod envelope;
 #[cfg(feature = "grants")]
 pub mod grant;
 mod key;
+mod policy;
 mod readings;
 mod receipt;
 mod registry;
 mod replay;
 mod sign1;
+mod software;
 
 pub use batch::SignatureBatch;
 pub use binding::{AcceptedBinding, Action, Binding, BindingError, Domain, SignedBinding};
@@ -33,12 +38,16 @@ pub use clock::{ClockSkew, clock_skew};
 pub use commitment::{Commitment, CommitmentError, Opening};
 pub use did::{Did, DidDocument, DidError, DidResolver, DidUrl, Resolvers, VerificationMethod};
 pub use envelope::{Envelope, EnvelopeError, Report, ReportError, VerifiedReport};
-pub use key::{DeviceSigner, PublicKey, PublicKeyError, SignError, SoftwareKey, WrongSignature};
+pub use key::{DeviceSigner, PublicKey, PublicKeyError, SignError, WrongSignature};
+pub use policy::SigPolicy;
 pub use readings::{Decimal, Reading};
 pub use receipt::{Head, InclusionError, Receipt, ReceiptError, check_inclusion};
+#[cfg(feature = "std")]
+pub use registry::MemoryRegistry;
 pub use registry::{
-    DeviceRecord, DeviceRegistry, KeyEpoch, MemoryRegistry, ReadError, Registered, Registry, RegistryError,
-    SnapshotError, SubmitError,
+    DeviceRecord, DeviceRegistry, KeyEpoch, ReadError, Registered, Registry, RegistryError, SnapshotError,
+    SubmitError,
 };
 pub use replay::{Fresh, ReplayError, ReplayMarks};
 pub use sign1::Sign1Error;
+pub use software::{SecretError, SoftwareKey};

@@ -1,7 +1,9 @@
 //! Receipts: what a node signs for a report it has made durable, so that leaving it out later can be proved.
 
+use alloc::vec::Vec;
+
 use depin_core::{
-    Digest, Epoch, NetworkId, Timestamp,
+    Digest, Epoch, KeyType, NetworkId, Timestamp, TypedKey,
     cbor::{self, CborError},
     sha256,
 };
@@ -9,8 +11,9 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DeviceSigner, PublicKey, Sign1Error, SignError, SoftwareKey,
+    DeviceSigner, PublicKey, SigPolicy, Sign1Error, SignError, SoftwareKey,
     bytes::{array_of, map_key, map_of},
+    key::NODE_KEYS,
     sign1::{self, Context, Sign1},
 };
 
@@ -104,19 +107,19 @@ impl Receipt {
     /// The receipt, signed by a node for `network`.
     ///
     /// # Errors
-    /// [`SignError`] when the proof is too long or the signer fails.
+    /// [`SignError`] when the proof is too long, the key not Ed25519, or the signer fails.
     pub async fn sign(&self, signer: &dyn DeviceSigner, network: NetworkId) -> Result<Vec<u8>, SignError> {
-        self.check()?;
+        self.check_signer(signer.public_key())?;
         sign1::sign(signer, context(network), &cbor::to_vec(self)).await
     }
 
     /// The same with a key in memory.
     ///
     /// # Errors
-    /// [`SignError::Proof`] when the proof is too long.
+    /// [`SignError`] when the proof is too long or the key not Ed25519.
     pub fn sign_with(&self, key: &SoftwareKey, network: NetworkId) -> Result<Vec<u8>, SignError> {
-        self.check()?;
-        Ok(sign1::sign_with(key, context(network), &cbor::to_vec(self)))
+        self.check_signer(key.public().typed())?;
+        sign1::sign_with(key, context(network), &cbor::to_vec(self))
     }
 
     /// Reads a receipt that the node with the key `node` signed for `network`.
@@ -129,7 +132,11 @@ impl Receipt {
         network: NetworkId,
     ) -> Result<Self, ReceiptError> {
         let message = Sign1::parse(bytes, Self::MAX)?;
-        message.verify(node, context(network))?;
+        if node.key_type() != KeyType::Ed25519 {
+            let (found, expected) = (node.key_type(), KeyType::Ed25519);
+            return Err(Sign1Error::Algorithm { found, expected }.into());
+        }
+        message.verify(node, context(network), SigPolicy::Strict)?;
         Ok(cbor::from_slice(message.payload)?)
     }
 
@@ -139,6 +146,13 @@ impl Receipt {
     /// [`InclusionError`]; the signed receipt is then evidence against the node.
     pub fn check_inclusion(&self) -> Result<(), InclusionError> {
         check_inclusion(self.leaf, self.index, &self.proof, &self.head)
+    }
+
+    fn check_signer(&self, node: TypedKey) -> Result<(), SignError> {
+        if node.key_type() != KeyType::Ed25519 {
+            return Err(SignError::KeyType { found: node.key_type(), expected: NODE_KEYS });
+        }
+        self.check()
     }
 
     fn check(&self) -> Result<(), SignError> {

@@ -1,5 +1,7 @@
 //! Replay marks: each (boot, sequence) of a device key counts once, whatever order reports arrive in.
 
+use alloc::vec::Vec;
+
 use alloy_primitives::aliases::U1024;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 

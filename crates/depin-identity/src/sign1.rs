@@ -1,17 +1,26 @@
 //! The one COSE_Sign1 profile (RFC 9052, 4.2) of everything a device or node signs.
 //!
-//! Tag 18, definite lengths, shortest forms, `[protected, {}, payload, signature]`. Protected is exactly `{1: -8, 4: kid}`, EdDSA and the
-//! 16-byte key id. The external AAD is the message type and the network, so that nothing signed for one serves the other.
+//! Tag 18, definite lengths, shortest forms, `[protected, {}, payload, signature]`. Protected is exactly `{1: alg, 4: kid}`: the algorithm of the signer's type
+//! of key (-8 EdDSA, -7 ES256, -47 ES256K) and the 16-byte key id. The external AAD is the message type and the network, so that nothing signed for one serves
+//! the other.
 
-use std::convert::Infallible;
+use alloc::vec::Vec;
+use core::convert::Infallible;
 
 use depin_core::{
     KeyId, KeyType, NetworkId,
     cbor::{self, CborError},
 };
-use minicbor::{Decoder, Encoder, data::Tag};
+use minicbor::{
+    Decoder, Encoder,
+    data::Tag,
+    encode::write::{Cursor, EndOfArray},
+};
 
-use crate::{DeviceSigner, PublicKey, SignError, Signature, SignatureBatch, SoftwareKey, WrongSignature};
+use crate::{
+    DeviceSigner, PublicKey, SigPolicy, SignError, Signature, SignatureBatch, SoftwareKey, WrongSignature,
+    key::DEVICE_KEYS,
+};
 
 /// Why bytes are no message of our profile, or not by the expected key.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +53,16 @@ pub enum Sign1Error {
         /// The key it was checked against.
         expected: KeyId,
     },
+    /// Names an algorithm that is not the one of the key it was checked against.
+    #[error(
+        "the message is signed as with a key of type {found:?}; the key's is {expected:?}: sign with its algorithm"
+    )]
+    Algorithm {
+        /// The type of key whose algorithm it names.
+        found: KeyType,
+        /// The type of the key.
+        expected: KeyType,
+    },
     /// The signature is wrong.
     #[error(transparent)]
     Signature(#[from] WrongSignature),
@@ -65,6 +84,8 @@ pub(crate) struct Context {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sign1<'a> {
     pub(crate) bytes: &'a [u8],
+    /// A claim: what is signed with is decided by the key that is registered under the key id.
+    pub(crate) algorithm: KeyType,
     pub(crate) key_id: KeyId,
     pub(crate) payload: &'a [u8],
     protected: &'a [u8],
@@ -87,38 +108,49 @@ impl<'a> Sign1<'a> {
             return Err(profile("an array of 4"));
         }
         let protected = decoder.bytes().map_err(|_| profile("protected headers in a byte string"))?;
-        let key_id = read_protected(protected)?;
+        let (algorithm, key_id) = read_protected(protected)?;
         if !decoder.map().is_ok_and(|len| len == Some(0)) {
             return Err(profile("no unprotected headers"));
         }
         let payload = decoder.bytes().map_err(|_| profile("an attached payload"))?;
         let signature = decoder.bytes().ok().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
         let signature = Signature(signature.ok_or(profile("a signature of 64 bytes"))?);
-        Ok(Self { bytes, key_id, payload, protected, signature })
+        Ok(Self { bytes, algorithm, key_id, payload, protected, signature })
     }
 
-    /// Checks key id and signature, over the bytes as they were received.
-    pub(crate) fn verify(&self, key: &PublicKey, context: Context) -> Result<(), Sign1Error> {
-        Ok(key.verify(&self.signed_by(key, context)?, &self.signature)?)
+    /// Checks key id, algorithm and signature, over the bytes as they were received.
+    pub(crate) fn verify(
+        &self,
+        key: &PublicKey,
+        context: Context,
+        policy: SigPolicy,
+    ) -> Result<(), Sign1Error> {
+        self.check_key(key)?;
+        let signed = |parts: &[&[u8]]| key.verify_parts(policy, parts, &self.signature);
+        Ok(to_be_signed(self.protected, context, self.payload, signed)?)
     }
 
-    /// Checks the key id and has the signature wait in `batch`.
+    /// Checks key id and algorithm and has the signature wait in `batch`.
     pub(crate) fn verify_later(
         &self,
         key: &PublicKey,
         context: Context,
         batch: &mut SignatureBatch,
     ) -> Result<(), Sign1Error> {
-        batch.push(key, &self.signed_by(key, context)?, &self.signature);
+        self.check_key(key)?;
+        let signed = |parts: &[&[u8]]| batch.push_parts(key, parts, &self.signature);
+        to_be_signed(self.protected, context, self.payload, signed);
         Ok(())
     }
 
-    /// What `key` signed, if it is the key that the message names.
-    fn signed_by(&self, key: &PublicKey, context: Context) -> Result<Vec<u8>, Sign1Error> {
-        if self.key_id != key.id() {
-            return Err(Sign1Error::KeyId { found: self.key_id, expected: key.id() });
+    /// Whether `key` is the one that the message names, and signs as it says.
+    fn check_key(&self, key: &PublicKey) -> Result<(), Sign1Error> {
+        let (found, expected) = (self.key_id, key.id());
+        if found != expected {
+            return Err(Sign1Error::KeyId { found, expected });
         }
-        Ok(to_be_signed(self.protected, &context.aad(), self.payload))
+        let (found, expected) = (self.algorithm, key.key_type());
+        if found == expected { Ok(()) } else { Err(Sign1Error::Algorithm { found, expected }) }
     }
 }
 
@@ -129,53 +161,78 @@ pub(crate) async fn sign(
     payload: &[u8],
 ) -> Result<Vec<u8>, SignError> {
     let key = signer.public_key();
-    if key.key_type() != KeyType::Ed25519 {
-        return Err(SignError::KeyType { found: key.key_type() });
-    }
-    let protected = protected(key.id());
-    let signature = signer.sign(&to_be_signed(&protected, &context.aad(), payload)).await?;
-    Ok(assemble(&protected, payload, &signature))
+    let protected = protected(key.key_type(), key.id())?;
+    let message = to_be_signed(&protected, context, payload, |parts| parts.concat());
+    Ok(assemble(&protected, payload, &signer.sign(&message).await?))
 }
 
 /// Signs `payload` with a key in memory.
-pub(crate) fn sign_with(key: &SoftwareKey, context: Context, payload: &[u8]) -> Vec<u8> {
-    let protected = protected(key.public().id());
-    let signature = key.signature(&to_be_signed(&protected, &context.aad(), payload));
-    assemble(&protected, payload, &signature)
+pub(crate) fn sign_with(key: &SoftwareKey, context: Context, payload: &[u8]) -> Result<Vec<u8>, SignError> {
+    let protected = protected(key.public().key_type(), key.public().id())?;
+    let message = to_be_signed(&protected, context, payload, |parts| parts.concat());
+    Ok(assemble(&protected, payload, &key.signature(&message)))
 }
 
-impl Context {
-    fn aad(self) -> Vec<u8> {
-        [self.kind.as_bytes(), self.network.as_bytes()].concat()
+/// For each type of key `{1: alg, 4: h'` up to the key id, and how long that is.
+const HEADS: [(KeyType, &[u8]); 3] = [
+    (KeyType::Ed25519, &[0xa2, 0x01, 0x27, 0x04, 0x50]),
+    (KeyType::P256, &[0xa2, 0x01, 0x26, 0x04, 0x50]),
+    (KeyType::Secp256k1, &[0xa2, 0x01, 0x38, 0x2e, 0x04, 0x50]),
+];
+
+fn protected(key_type: KeyType, key: KeyId) -> Result<Vec<u8>, SignError> {
+    let head = HEADS.iter().find(|(of, _)| *of == key_type);
+    let (_, head) = head.ok_or(SignError::KeyType { found: key_type, expected: DEVICE_KEYS })?;
+    Ok([head, key.0.as_slice()].concat())
+}
+
+fn read_protected(protected: &[u8]) -> Result<(KeyType, KeyId), Sign1Error> {
+    let read = |(key_type, head): &(KeyType, &[u8])| {
+        let id = protected.strip_prefix(*head)?.try_into().ok()?;
+        Some((*key_type, KeyId(id)))
+    };
+    HEADS.iter().find_map(read).ok_or(Sign1Error::Profile {
+        expected: "protected headers {1: -8, -7 or -47, 4: a key id of 16 bytes} and nothing else",
+    })
+}
+
+/// Hands `read` the pieces of `Sig_structure` (RFC 9052, 4.4): `["Signature1", protected, external_aad, payload]`. Joined they are what is signed.
+fn to_be_signed<T>(
+    protected: &[u8],
+    Context { kind, network }: Context,
+    payload: &[u8],
+    read: impl FnOnce(&[&[u8]]) -> T,
+) -> T {
+    let (kind, network) = (kind.as_bytes(), network.as_bytes());
+    let aad = kind.len().saturating_add(network.len());
+    let head = Head::new(|e| e.array(4)?.str("Signature1")?.bytes_len(wide(protected.len())));
+    let before_aad = Head::new(|e| e.bytes_len(wide(aad)));
+    let before_payload = Head::new(|e| e.bytes_len(wide(payload.len())));
+    read(&[head.bytes(), protected, before_aad.bytes(), kind, network, before_payload.bytes(), payload])
+}
+
+/// The beginning of an item, on the stack.
+struct Head(Cursor<[u8; 32]>);
+
+type Heading<'e> = &'e mut Encoder<Cursor<[u8; 32]>>;
+
+impl Head {
+    fn new(
+        write: impl FnOnce(Heading<'_>) -> Result<Heading<'_>, minicbor::encode::Error<EndOfArray>>,
+    ) -> Self {
+        let mut encoder = Encoder::new(Cursor::new([0; 32]));
+        // Three heads and ten characters fit.
+        let _: Result<(), _> = write(&mut encoder).map(|_| ());
+        Self(encoder.into_writer())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.get_ref().get(..self.0.position()).unwrap_or_default()
     }
 }
 
-/// `{1: -8, 4: h'` up to the key id, and how long that is.
-const PROTECTED_HEAD: [u8; 5] = [0xa2, 0x01, 0x27, 0x04, 0x50];
-
-fn protected(key: KeyId) -> Vec<u8> {
-    [PROTECTED_HEAD.as_slice(), &key.0].concat()
-}
-
-fn read_protected(protected: &[u8]) -> Result<KeyId, Sign1Error> {
-    protected.strip_prefix(&PROTECTED_HEAD).and_then(|id| <[u8; 16]>::try_from(id).ok()).map(KeyId).ok_or(
-        Sign1Error::Profile {
-            expected: "protected headers {1: -8, 4: a key id of 16 bytes} and nothing else",
-        },
-    )
-}
-
-/// `Sig_structure` of RFC 9052, 4.4: `["Signature1", protected, external_aad, payload]`.
-fn to_be_signed(protected: &[u8], aad: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(payload.len().saturating_add(128));
-    let _: Written = Encoder::new(&mut bytes)
-        .array(4)
-        .and_then(|e| e.str("Signature1"))
-        .and_then(|e| e.bytes(protected))
-        .and_then(|e| e.bytes(aad))
-        .and_then(|e| e.bytes(payload))
-        .map(|_| ());
-    bytes
+fn wide(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 fn assemble(protected: &[u8], payload: &[u8], signature: &Signature) -> Vec<u8> {
@@ -209,7 +266,12 @@ mod tests {
         let message = bytes(&example["output"]["cbor"]);
         let read: coset::CoseSign1 = coset::TaggedCborSerializable::from_tagged_slice(&message).unwrap();
         let protected = read.protected.original_data.unwrap();
-        let signed = to_be_signed(&protected, b"", b"This is the content.");
+        let none = Context { kind: "", network: NetworkId::new(1, [0; 20].into()) };
+        let signed = to_be_signed(&protected, none, b"This is the content.", |parts| parts.concat());
+        // Without external AAD, which every message of ours has.
+        let aad = [&[0x58, 32], none.network.as_bytes().as_slice()].concat();
+        let at = signed.windows(aad.len()).position(|window| window == aad).unwrap();
+        let signed = [&signed[..at], &[0x40], &signed[at + aad.len()..]].concat();
         assert_eq!(signed, bytes(&example["intermediates"]["ToBeSign_hex"]));
         let key = bytes(&example["input"]["sign0"]["key"]["x_hex"]).try_into().unwrap();
         let key = PublicKey::new(TypedKey::ed25519(&key)).unwrap();
@@ -226,7 +288,7 @@ mod tests {
         let key = SoftwareKey::from_seed(seed.try_into().unwrap());
         assert_eq!(hex::encode(key.public().typed().key()), example["input"]["sign0"]["key"]["x_hex"]);
         let context = Context { kind: "", network: NetworkId::new(1, [0; 20].into()) };
-        let message = sign_with(&key, context, b"This is the content.");
-        Sign1::parse(&message, 1024).unwrap().verify(key.public(), context).unwrap();
+        let message = sign_with(&key, context, b"This is the content.").unwrap();
+        Sign1::parse(&message, 1024).unwrap().verify(key.public(), context, SigPolicy::Strict).unwrap();
     }
 }

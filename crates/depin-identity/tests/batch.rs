@@ -7,7 +7,7 @@ use curve25519_dalek::{
     scalar::clamp_integer,
 };
 use depin_core::{KeyType, TypedKey};
-use depin_identity::{PublicKey, Signature, SignatureBatch, SoftwareKey};
+use depin_identity::{PublicKey, SigPolicy, Signature, SignatureBatch, SoftwareKey};
 use proptest::prelude::*;
 use sha2::{Digest, Sha512};
 
@@ -111,7 +111,7 @@ fn signed(number: usize, kind: Kind) -> Signed {
 
 /// What the batch says, which has to be what each single check says.
 fn verdicts(all: &[Signed]) -> Vec<bool> {
-    let mut batch = SignatureBatch::default();
+    let mut batch = SignatureBatch::new(SigPolicy::Strict);
     assert!(batch.is_empty());
     for Signed { key, message, signature } in all {
         batch.push(key, message, signature);
@@ -151,7 +151,7 @@ fn what_is_crafted_is_right_but_for_a_point_of_small_order() {
 fn right_ones_are_right_together() {
     let all: Vec<Signed> = (0..MANY).map(|number| signed(number, Kind::Right)).collect();
     assert_eq!(verdicts(&all), vec![true; MANY]);
-    assert_eq!(SignatureBatch::default().verify(), Vec::<bool>::new());
+    assert_eq!(SignatureBatch::new(SigPolicy::Strict).verify(), Vec::<bool>::new());
 }
 
 #[test]

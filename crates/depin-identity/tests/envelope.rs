@@ -8,8 +8,8 @@ use common::{domain, each_bit_flipped, key, network, report};
 use coset::{CborSerializable as _, TaggedCborSerializable as _, iana};
 use depin_core::{Digest, KeyType, Text, Timestamp, TypedKey, cbor, sha256};
 use depin_identity::{
-    Commitment, DeviceSigner, Domain, Envelope, EnvelopeError, Report, ReportError, Sign1Error, SignError,
-    Signature, SoftwareKey,
+    Commitment, DeviceSigner, Domain, Envelope, EnvelopeError, Report, ReportError, SigPolicy, Sign1Error,
+    SignError, Signature, SignatureBatch, SoftwareKey,
 };
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ const KNOWN: &str = "d28455a201270450189a63b693b023f967d274a626398b8da05851a6016
     e3221be796a8830b";
 
 fn verify(bytes: &[u8]) -> Result<Report, EnvelopeError> {
-    Ok(Envelope::parse(bytes)?.verify(key().public(), network())?.into_report())
+    Ok(Envelope::parse(bytes)?.verify(key().public(), network(), SigPolicy::Strict)?.into_report())
 }
 
 /// An envelope of our profile over any payload, by coset.
@@ -51,7 +51,7 @@ fn a_known_answer() {
         envelope.digest().to_string(),
         "0x852dddfbc3538797e23a3419900fb57f14afcca873f0d7c22f0321e70b7f8e08"
     );
-    let verified = envelope.verify(key().public(), network()).unwrap();
+    let verified = envelope.verify(key().public(), network(), SigPolicy::Strict).unwrap();
     assert_eq!(verified.report(), &report());
     assert_eq!(verified.sequence, 300);
     assert_eq!(verified.key_id(), key().public().id());
@@ -102,7 +102,7 @@ fn a_report_serves_one_network_one_purpose_and_one_key() {
     let envelope = Envelope::parse(&bytes).unwrap();
     for domain in [Domain { chain_id: 1, ..domain() }, Domain { contract: [0x12; 20].into(), ..domain() }] {
         assert!(matches!(
-            envelope.verify(key().public(), domain.network()),
+            envelope.verify(key().public(), domain.network(), SigPolicy::Strict),
             Err(EnvelopeError::Sign1(Sign1Error::Signature(_)))
         ));
     }
@@ -110,7 +110,7 @@ fn a_report_serves_one_network_one_purpose_and_one_key() {
     assert!(matches!(verify(&receipt), Err(EnvelopeError::Sign1(Sign1Error::Signature(_)))));
     let other = SoftwareKey::from_seed([8; 32]);
     assert!(matches!(
-        envelope.verify(other.public(), network()),
+        envelope.verify(other.public(), network(), SigPolicy::Strict),
         Err(EnvelopeError::Sign1(Sign1Error::KeyId { .. }))
     ));
 }
@@ -134,7 +134,11 @@ fn other_cose_forms_are_refused_with_a_reason() {
         ("signature of 63", form(&[&[0xd2, 0x84], protected, &[0xa0], payload, &[0x58, 63], &[0; 63]])),
         ("empty protected", form(&[&[0xd2, 0x84, 0x40, 0xa0], payload, signature])),
         ("protected map", form(&[&[0xd2, 0x84], &protected[1..], &[0xa0], payload, signature])),
-        ("ES256", form(&[&[0xd2, 0x84, 0x55, 0xa2, 1, 0x26], &protected[4..], &[0xa0], payload, signature])),
+        (
+            "ES384",
+            form(&[&[0xd2, 0x84, 0x56, 0xa2, 1, 0x38, 0x22], &protected[4..], &[0xa0], payload, signature]),
+        ),
+        ("ESP256", form(&[&[0xd2, 0x84, 0x55, 0xa2, 1, 0x28], &protected[4..], &[0xa0], payload, signature])),
         (
             "kid of 15",
             form(&[&[0xd2, 0x84, 0x54, 0xa2, 1, 0x27, 4, 0x4f], &[9; 15], &[0xa0], payload, signature]),
@@ -215,7 +219,7 @@ fn limits_hold_for_writer_and_reader() {
         (with(&["b", "a"]), ReportError::Labels { label: "a".into() }),
         (with(&["a", "a"]), ReportError::Labels { label: "a".into() }),
     ] {
-        assert_eq!(bad.sign_with(&key(), network()), Err(error.clone()));
+        assert_eq!(bad.sign_with(&key(), network()), Err(SignError::Report(error.clone())));
         assert_eq!(pollster::block_on(bad.sign(&key(), network())), Err(SignError::Report(error)));
         let forged = foreign(&cbor::to_vec(&bad), "depin/report/v1");
         assert!(matches!(verify(&forged), Err(EnvelopeError::Payload(_))));
@@ -241,13 +245,13 @@ fn the_largest_report_fits_and_one_byte_beyond_the_envelope_does_not() {
     ));
 }
 
-/// A signer whose key the profile does not know, and one that is out of reach.
-struct Other(Option<TypedKey>);
+/// A signer that is out of reach.
+struct Gone;
 
 #[async_trait::async_trait]
-impl DeviceSigner for Other {
+impl DeviceSigner for Gone {
     fn public_key(&self) -> TypedKey {
-        self.0.unwrap_or_else(|| key().public_key())
+        key().public_key()
     }
 
     async fn sign(&self, _: &[u8]) -> Result<Signature, SignError> {
@@ -256,11 +260,60 @@ impl DeviceSigner for Other {
 }
 
 #[test]
-fn a_signer_of_another_type_or_out_of_reach_is_an_error() {
-    let p256 = TypedKey::new(KeyType::P256, &[2; 33]).unwrap();
-    let sign = |signer: Other| pollster::block_on(report().sign(&signer, network()));
-    assert_eq!(sign(Other(Some(p256))), Err(SignError::KeyType { found: KeyType::P256 }));
-    assert!(matches!(sign(Other(None)), Err(SignError::Unavailable { .. })));
+fn a_signer_out_of_reach_is_an_error() {
+    let signed = pollster::block_on(report().sign(&Gone, network()));
+    assert!(matches!(signed, Err(SignError::Unavailable { .. })));
+}
+
+#[test]
+fn each_type_of_key_signs_under_its_own_algorithm_and_no_other() {
+    let heads = [(KeyType::Ed25519, "27"), (KeyType::P256, "26"), (KeyType::Secp256k1, "382e")];
+    for (key_type, algorithm) in heads {
+        let key = SoftwareKey::from_secret(key_type, [7; 32]).unwrap();
+        let bytes = report().sign_with(&key, network()).unwrap();
+        assert_eq!(pollster::block_on(report().sign(&key, network())).unwrap(), bytes);
+        let envelope = Envelope::parse(&bytes).unwrap();
+        assert_eq!((envelope.algorithm(), envelope.key_id()), (key_type, key.public().id()));
+        for policy in [SigPolicy::Strict, SigPolicy::Zip215] {
+            let verified = envelope.verify(key.public(), network(), policy).unwrap();
+            assert_eq!(verified.report(), &report());
+        }
+        // Any COSE library reads it and comes to the same bytes to be signed.
+        let read = coset::CoseSign1::from_tagged_slice(&bytes).unwrap();
+        let aad = [b"depin/report/v1".as_slice(), network().as_bytes()].concat();
+        assert_eq!(read.signature, key.signature(&read.tbs_data(&aad)).0);
+        each_bit_flipped(&bytes, |bit, flipped| {
+            let verified = Envelope::parse(flipped)
+                .and_then(|envelope| envelope.verify(key.public(), network(), SigPolicy::Strict));
+            assert!(verified.is_err(), "{key_type:?} bit {bit}");
+        });
+        // The header alone never decides: the same key id, and the algorithm of another key.
+        for (other, name) in heads.into_iter().filter(|(other, _)| *other != key_type) {
+            let (from, to) = (format!("a201{algorithm}04"), format!("a201{name}04"));
+            let mut renamed = hex::encode(&bytes).replacen(&from, &to, 1);
+            let (long, short) = ("d28456a2", "d28455a2");
+            renamed = if name.len() > 2 {
+                renamed.replacen(short, long, 1)
+            } else {
+                renamed.replacen(long, short, 1)
+            };
+            let renamed = hex::decode(renamed).unwrap();
+            let envelope = Envelope::parse(&renamed).unwrap();
+            assert_eq!(envelope.algorithm(), other);
+            let refused = envelope.verify(key.public(), network(), SigPolicy::Strict);
+            assert!(
+                matches!(
+                    refused,
+                    Err(EnvelopeError::Sign1(Sign1Error::Algorithm { found, expected }))
+                        if (found, expected) == (other, key_type)
+                ),
+                "{refused:?}"
+            );
+            let mut batch = SignatureBatch::new(SigPolicy::Strict);
+            assert!(envelope.check_signature_later(key.public(), network(), &mut batch).is_err());
+            assert!(batch.is_empty());
+        }
+    }
 }
 
 fn any_report() -> impl Strategy<Value = Report> {
@@ -293,7 +346,7 @@ proptest! {
         let bytes = report.sign_with(&key, network()).unwrap();
         let envelope = Envelope::parse(&bytes).unwrap();
         prop_assert_eq!(envelope.digest(), sha256(&[&bytes]));
-        let verified = envelope.verify(key.public(), network()).unwrap();
+        let verified = envelope.verify(key.public(), network(), SigPolicy::Strict).unwrap();
         prop_assert_eq!(verified.report(), &report);
         let read = coset::CoseSign1::from_tagged_slice(&bytes).unwrap();
         prop_assert_eq!(read.to_tagged_vec().unwrap(), bytes);

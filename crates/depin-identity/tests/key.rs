@@ -39,7 +39,7 @@ fn known_answers_of_rfc_8032() {
         assert_eq!((&known, known.id()), (key.public(), key.public().id()));
         known.verify(&message, &key.signature(&message)).unwrap();
         assert!(known.verify(&[&message[..], &[0]].concat(), &key.signature(&message)).is_err());
-        assert_eq!(hex::encode(*key.to_seed()), seed);
+        assert_eq!(hex::encode(*key.to_secret()), seed);
     }
 }
 

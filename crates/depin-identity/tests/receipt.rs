@@ -6,10 +6,10 @@ mod common;
 
 use common::{domain, each_bit_flipped, key, network};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
-use depin_core::{Digest, Epoch, Timestamp, cbor, sha256};
+use depin_core::{Digest, Epoch, KeyType, Timestamp, cbor, sha256};
 use depin_identity::{
-    Domain, Head, InclusionError, Receipt, ReceiptError, Report, Sign1Error, SignError, SoftwareKey,
-    check_inclusion,
+    Domain, Head, InclusionError, PublicKey, PublicKeyError, Receipt, ReceiptError, Report, Sign1Error,
+    SignError, SoftwareKey, check_inclusion,
 };
 use proptest::prelude::*;
 use sha2::Sha256;
@@ -45,6 +45,24 @@ fn a_known_answer() {
     assert_eq!(pollster::block_on(receipt().sign(&key(), network())).unwrap(), bytes);
     assert_eq!(read(&bytes).unwrap(), receipt());
     assert_eq!(receipt().check_inclusion(), Ok(()));
+}
+
+#[test]
+fn a_node_signs_with_ed25519_alone() {
+    for key_type in [KeyType::P256, KeyType::Secp256k1] {
+        let node = SoftwareKey::from_secret(key_type, [7; 32]).unwrap();
+        let refused = Err(SignError::KeyType { found: key_type, expected: "Ed25519" });
+        assert_eq!(receipt().sign_with(&node, network()), refused);
+        assert_eq!(pollster::block_on(receipt().sign(&node, network())), refused);
+        assert!(matches!(
+            Receipt::parse_and_verify(&hex::decode(KNOWN).unwrap(), node.public(), network()),
+            Err(ReceiptError::Sign1(Sign1Error::Algorithm { found, expected: KeyType::Ed25519 }))
+                if found == key_type
+        ));
+        let refused = PublicKeyError::Type { found: key_type, expected: "Ed25519" };
+        assert_eq!(PublicKey::of_node(node.public().typed()), Err(refused));
+    }
+    assert_eq!(PublicKey::of_node(key().public().typed()).as_ref(), Ok(key().public()));
 }
 
 #[test]

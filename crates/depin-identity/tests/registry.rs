@@ -5,9 +5,7 @@
 mod common;
 
 use common::domain;
-use depin_core::{
-    Address, Amount, ChainEvent, DeviceId, Digest, Epoch, KeyId, KeyType, Timestamp, TypedKey, cbor,
-};
+use depin_core::{Address, Amount, ChainEvent, DeviceId, Digest, Epoch, KeyId, Timestamp, TypedKey, cbor};
 use depin_identity::{
     Action, Binding, BindingError, DeviceRecord, DeviceSigner as _, Domain, PublicKeyError, Registry,
     RegistryError, SnapshotError, SoftwareKey,
@@ -203,15 +201,14 @@ fn after_a_refused_transfer_the_next_right_one_puts_the_record_in_order() {
 #[test]
 fn unfit_keys_never_register() {
     let mut registry = Registry::new(domain());
-    let p256 = TypedKey::new(KeyType::P256, &[2; 33]).unwrap();
+    let p256 = TypedKey::p256(&[4; 33]);
     let mut identity = [0; 32];
     identity[0] = 1;
     let mut forged = vec![0; 64];
     forged[0] = 1;
-    for (key, error) in [
-        (p256, PublicKeyError::Unsupported { found: KeyType::P256 }),
-        (TypedKey::ed25519(&identity), PublicKeyError::SmallOrder),
-    ] {
+    for (key, error) in
+        [(p256, PublicKeyError::NotOnCurve), (TypedKey::ed25519(&identity), PublicKeyError::SmallOrder)]
+    {
         let event = ChainEvent::DeviceRegistered {
             device: DeviceId(key),
             owner: owner(10),
@@ -271,7 +268,7 @@ fn impossible_snapshots_are_not_read() {
     assert!(matches!(Registry::from_snapshot(&one_item_more), Err(SnapshotError::Cbor(_))));
     assert!(matches!(snapshot("depin/registry/v2", Vec::new()), Err(SnapshotError::Format { .. })));
     let key = |n: u8, epoch| depin_identity::KeyEpoch { key: *id(n).key(), epoch };
-    let p256 = TypedKey::new(KeyType::P256, &[2; 33]).unwrap();
+    let p256 = TypedKey::p256(&[4; 33]);
     let keys = |keys: Vec<_>| DeviceRecord { keys, ..good.clone() };
     assert!(snapshot(format, vec![keys(vec![key(1, 0), key(3, 1)])]).is_ok());
     for (what, records) in [

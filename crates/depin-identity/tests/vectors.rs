@@ -5,8 +5,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use depin_core::{Digest, KeyType, TypedKey};
 use depin_identity::{
-    Envelope, EnvelopeError, Head, PublicKey, PublicKeyError, Sign1Error, Signature, SignatureBatch,
-    check_inclusion,
+    Envelope, EnvelopeError, Head, PublicKey, PublicKeyError, SigPolicy, Sign1Error, Signature,
+    SignatureBatch, check_inclusion,
 };
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ fn strict_accepts_43_of_914_edge_cases_and_registered_keys_fewer() {
     assert_eq!((strict, registered), (43, 1));
     // Often enough that they are checked together.
     let often: Vec<_> = fit_keys.iter().cycle().take(1_000).collect();
-    let mut batch = SignatureBatch::default();
+    let mut batch = SignatureBatch::new(SigPolicy::Strict);
     for (key, message, signature, _) in &often {
         batch.push(key, message, signature);
     }
@@ -81,9 +81,12 @@ fn keys_anyone_can_sign_for_and_second_encodings_do_not_register() {
     // y = 3 is on the curve; p + 3 is the same point again. Whatever its order, the second encoding is refused.
     let again = "f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f";
     assert_eq!(refused(again), PublicKeyError::NotCanonical);
+    // No square: 2^5·0x0101… and 7 are no y² there.
     for kind in [KeyType::P256, KeyType::Secp256k1] {
-        let key = TypedKey::new(kind, &[2; 33]).unwrap();
-        assert_eq!(PublicKey::new(key), Err(PublicKeyError::Unsupported { found: kind }));
+        for bytes in [[0; 33], [4; 33], [5; 33], [0xff; 33]] {
+            let key = TypedKey::new(kind, &bytes).unwrap();
+            assert_eq!(PublicKey::new(key), Err(PublicKeyError::NotOnCurve), "{kind:?} {bytes:?}");
+        }
     }
 }
 

@@ -94,9 +94,9 @@ pub enum ProviderError {
     /// The network asks for something this provider does not know.
     #[error("this network does not pay for storage: {0}")]
     Service(String),
-    /// A report that breaks a limit.
+    /// A report that breaks a limit, or could not be signed.
     #[error(transparent)]
-    Report(#[from] depin_identity::ReportError),
+    Report(#[from] depin_identity::SignError),
     /// Too many pieces.
     #[error(transparent)]
     Pieces(#[from] possession::PieceSetError),

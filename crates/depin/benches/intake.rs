@@ -114,7 +114,7 @@ async fn intake(address: std::net::SocketAddr, bodies: Vec<Vec<u8>>) -> (f64, Ve
 
 /// Signatures a second, checked on all cores.
 fn raw(envelopes: &[Vec<Vec<u8>>], devices: &[Device]) -> f64 {
-    let network = params().network();
+    let (network, policy) = (params().network(), params().sig_policy);
     let keys: Vec<_> = devices.iter().map(|device| *device.key.public()).collect();
     let each: Vec<_> = envelopes
         .iter()
@@ -123,7 +123,7 @@ fn raw(envelopes: &[Vec<Vec<u8>>], devices: &[Device]) -> f64 {
         .collect();
     let begun = Instant::now();
     each.par_iter().for_each(|(request, envelope)| {
-        Envelope::parse(envelope).unwrap().verify(&keys[request % DEVICES], network).unwrap();
+        Envelope::parse(envelope).unwrap().verify(&keys[request % DEVICES], network, policy).unwrap();
     });
     each.len() as f64 / begun.elapsed().as_secs_f64()
 }

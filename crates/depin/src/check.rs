@@ -3,6 +3,8 @@
 #[cfg(feature = "node")]
 use depin_core::NetworkId;
 use depin_core::{DeviceId, Digest, KeyId, Side, Timestamp, TypedKey, sha256};
+#[cfg(feature = "node")]
+use depin_identity::SigPolicy;
 use depin_identity::{
     Envelope, EnvelopeError, PublicKey, Registry, Report, Sign1Error, VerifiedReport, clock_skew,
 };
@@ -72,7 +74,9 @@ pub(crate) fn check_report_knowing(
     let envelope = Envelope::parse(envelope).map_err(|error| malformed(&error))?;
     let signer = holder(registry, envelope.key_id()).ok_or_else(|| unknown(envelope.key_id()))?;
     if !is_signed(&signer.key.typed()) {
-        envelope.check_signature(&signer.key, params.network()).map_err(|error| malformed(&error))?;
+        envelope
+            .check_signature(&signer.key, params.network(), params.sig_policy)
+            .map_err(|error| malformed(&error))?;
     }
     check_standing(registry, params, open_signed(&signer, envelope)?, received)
 }
@@ -96,12 +100,13 @@ fn holder(registry: &Registry, key: KeyId) -> Option<Signer> {
 pub(crate) fn check_signature(
     signer: Option<Signer>,
     network: NetworkId,
+    policy: SigPolicy,
     envelope: &[u8],
 ) -> Result<SignedReport, Refusal> {
     let parsed = Envelope::parse(envelope).map_err(|error| malformed(&error))?;
     let key = parsed.key_id();
     let Some(signer) = signer else { return Err(unknown(key)) };
-    parsed.check_signature(&signer.key, network).map_err(|error| malformed(&error))?;
+    parsed.check_signature(&signer.key, network, policy).map_err(|error| malformed(&error))?;
     open_signed(&signer, parsed)
 }
 

@@ -4,6 +4,7 @@ use depin_core::{
     Address, Bounds, Bps, Digest, Millis, NetworkId, OutOfBounds, Text, Timestamp, TypedKey, UnitKind, cbor,
     sha256,
 };
+use depin_identity::SigPolicy;
 use depin_proof::Schedule;
 use depin_rewards::{CurveParams, DemandParams};
 use minicbor::{Decode, Encode};
@@ -63,6 +64,9 @@ pub struct NetworkParams {
     /// The one kind of unit that is paid from the network's pool.
     #[n(15)]
     pub unit: UnitKind,
+    /// How Ed25519 signatures of reports are judged.
+    #[n(16)]
+    pub sig_policy: SigPolicy,
 }
 
 /// A kind of beacon and its trust anchor.

@@ -14,6 +14,7 @@ use crate::{
     bundle::{Bundle, BundleError, DeviceSection, open_part},
     each::each,
     entry::Entry,
+    params::NetworkParams,
 };
 
 /// Signatures that are checked together.
@@ -48,12 +49,12 @@ pub(crate) enum Known {
 impl Signatures {
     /// Checks every device of `bundle`, on all cores where there are threads.
     pub fn of(bundle: &Bundle) -> Self {
-        let network = bundle.header.params.network();
+        let params = &bundle.header.params;
         let mut all = Self::default();
         // Several pieces for each core, and each large enough to be worth checking together.
         let piece = (bundle.devices.len() / 16).clamp(256, DEVICES);
         let chunks: Vec<_> = bundle.devices.chunks(piece).collect();
-        for found in each(&chunks, |devices| of_devices(network, devices.iter())) {
+        for found in each(&chunks, |devices| of_devices(params, devices.iter())) {
             all.extend(found);
         }
         all
@@ -65,7 +66,7 @@ impl Signatures {
     /// [`BundleError`], when this is no bundle, or one of these devices was changed in it.
     pub fn of_part(bytes: &[u8], part: usize, parts: usize) -> Result<Self, BundleError> {
         let (header, devices) = open_part(bytes, part, parts)?;
-        Ok(of_devices(header.params.network(), devices))
+        Ok(of_devices(&header.params, devices))
     }
 
     /// Adds what another part found.
@@ -130,20 +131,23 @@ impl Known {
 }
 
 /// Checks the keys of devices, and the reports that name one of them, some devices at a time.
-fn of_devices<S: Borrow<DeviceSection>>(network: NetworkId, sections: impl Iterator<Item = S>) -> Signatures {
+fn of_devices<S: Borrow<DeviceSection>>(
+    params: &NetworkParams,
+    sections: impl Iterator<Item = S>,
+) -> Signatures {
     let (mut found, mut together) = (Signatures::default(), Vec::new());
     for section in sections {
         together.push(section);
         if together.len() >= DEVICES {
-            found.extend(of_these(network, &together));
+            found.extend(of_these(params, &together));
             together.clear();
         }
     }
-    found.extend(of_these(network, &together));
+    found.extend(of_these(params, &together));
     found
 }
 
-fn of_these<S: Borrow<DeviceSection>>(network: NetworkId, sections: &[S]) -> Signatures {
+fn of_these<S: Borrow<DeviceSection>>(params: &NetworkParams, sections: &[S]) -> Signatures {
     let carried = |section: &S| {
         let record = section.borrow().before.record.as_ref();
         record.into_iter().flat_map(|record| &record.keys).map(|known| known.key).collect::<Vec<_>>()
@@ -162,7 +166,7 @@ fn of_these<S: Borrow<DeviceSection>>(network: NetworkId, sections: &[S]) -> Sig
     let keys: Vec<_> = sections.iter().map(|section| (carried(section), registered(section))).collect();
     let all = keys.iter().flat_map(|(carried, registered)| carried.iter().chain(registered)).copied();
     let mut fit = PublicKey::new_all(all).into_iter();
-    let (mut found, mut waiting) = (Signatures::default(), Waiting::default());
+    let (mut found, mut waiting) = (Signatures::default(), Waiting::new(params));
     for (section, (carried, registered)) in sections.iter().zip(keys) {
         let carried: Vec<_> = fit.by_ref().take(carried.len()).flatten().collect();
         found.keys.extend(carried.iter().map(PublicKey::typed));
@@ -172,7 +176,7 @@ fn of_these<S: Borrow<DeviceSection>>(network: NetworkId, sections: &[S]) -> Sig
             let Entry::Report { envelope, .. } = &indexed.entry else { continue };
             let Ok(envelope) = Envelope::parse(envelope) else { continue };
             let Some(key) = keys.get(&envelope.key_id()) else { continue };
-            waiting.add(network, indexed.index, key, envelope, &mut found);
+            waiting.add(indexed.index, key, envelope, &mut found);
         }
     }
     waiting.decide(&mut found);
@@ -180,22 +184,20 @@ fn of_these<S: Borrow<DeviceSection>>(network: NetworkId, sections: &[S]) -> Sig
 }
 
 /// Reports whose signatures are checked together.
-#[derive(Default)]
 struct Waiting {
+    network: NetworkId,
     reports: Vec<(u64, TypedKey)>,
     batch: SignatureBatch,
 }
 
 impl Waiting {
-    fn add(
-        &mut self,
-        network: NetworkId,
-        index: u64,
-        key: &PublicKey,
-        envelope: Envelope<'_>,
-        found: &mut Signatures,
-    ) {
-        if envelope.check_signature_later(key, network, &mut self.batch).is_ok() {
+    fn new(params: &NetworkParams) -> Self {
+        let batch = SignatureBatch::new(params.sig_policy);
+        Self { network: params.network(), reports: Vec::new(), batch }
+    }
+
+    fn add(&mut self, index: u64, key: &PublicKey, envelope: Envelope<'_>, found: &mut Signatures) {
+        if envelope.check_signature_later(key, self.network, &mut self.batch).is_ok() {
             self.reports.push((index, key.typed()));
         }
         if self.batch.len() >= BATCH {
@@ -204,7 +206,7 @@ impl Waiting {
     }
 
     fn decide(&mut self, found: &mut Signatures) {
-        let right = std::mem::take(&mut self.batch).verify();
+        let right = self.batch.verify();
         let reports = self.reports.drain(..).zip(right);
         found.reports.extend(reports.filter_map(|(report, right)| right.then_some(report)));
     }

@@ -67,7 +67,7 @@ fn signed(bytes: &[u8], keys: Option<&Bundle>) -> Result<String> {
     if let Ok(receipt) = cbor::from_slice::<Receipt>(envelope.payload()) {
         if let Some(bundle) = keys {
             let params = &bundle.header.params;
-            Receipt::parse_and_verify(bytes, &PublicKey::new(params.node)?, params.network())?;
+            Receipt::parse_and_verify(bytes, &PublicKey::of_node(params.node)?, params.network())?;
         }
         receipt.check_inclusion()?;
         let Receipt { report, index, received, epoch, .. } = receipt;
@@ -85,7 +85,8 @@ fn signed(bytes: &[u8], keys: Option<&Bundle>) -> Result<String> {
             .flat_map(|record| &record.keys)
             .find(|known| known.key.id() == envelope.key_id());
         let Some(key) = key else { bail!("no device of this bundle has the key {}", envelope.key_id()) };
-        envelope.verify(&PublicKey::new(key.key)?, bundle.header.params.network())?;
+        let params = &bundle.header.params;
+        envelope.verify(&PublicKey::new(key.key)?, params.network(), params.sig_policy)?;
     }
     let Report { kind, boot, sequence, .. } = report;
     let id = envelope.key_id();

@@ -1,3 +1,5 @@
+use alloc::{vec, vec::Vec};
+
 use alloy_primitives::Address;
 use depin_core::{DeviceId, TypedKey, cbor};
 use minicbor::{Decode, Encode};

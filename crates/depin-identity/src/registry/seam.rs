@@ -1,10 +1,10 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use alloc::{boxed::Box, string::String};
 
 use async_trait::async_trait;
 use depin_core::{DeviceId, KeyId};
 
-use super::{DeviceRecord, Registry, RegistryError};
-use crate::{AcceptedBinding, Action, Domain};
+use super::{DeviceRecord, RegistryError};
+use crate::{AcceptedBinding, Domain};
 
 /// Wherever devices are registered: a contract, or memory.
 ///
@@ -72,71 +72,4 @@ pub enum SubmitError {
         /// What happened.
         reason: String,
     },
-}
-
-/// A registry in memory: for tests and for networks without a chain. Its snapshot is [`Registry::to_snapshot`] of [`MemoryRegistry::state`].
-#[derive(Debug)]
-pub struct MemoryRegistry(Mutex<Registry>);
-
-impl MemoryRegistry {
-    /// Goes on from `state`.
-    pub const fn new(state: Registry) -> Self {
-        Self(Mutex::new(state))
-    }
-
-    /// A copy of the state.
-    pub fn state(&self) -> Registry {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Registry> {
-        // `Registry::apply` changes nothing before its last check, so a poisoned state is a whole one.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[async_trait]
-impl DeviceRegistry for MemoryRegistry {
-    fn domain(&self) -> Domain {
-        self.lock().domain()
-    }
-
-    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, ReadError> {
-        Ok(self.lock().device(device).cloned())
-    }
-
-    async fn by_key(&self, id: &KeyId) -> Result<Option<DeviceRecord>, ReadError> {
-        Ok(self.lock().by_key(id).map(|found| found.record.clone()))
-    }
-
-    async fn submit(&self, binding: &AcceptedBinding) -> Result<(), SubmitError> {
-        let mut state = self.lock();
-        let expected = state.domain();
-        let found = binding.binding().domain;
-        if found != expected {
-            return Err(SubmitError::Domain { found, expected });
-        }
-        check_next(&state, binding)?;
-        state.apply(&binding.to_event())?;
-        Ok(())
-    }
-}
-
-/// What the contract checks before it emits an event, and the fold over events therefore need not.
-fn check_next(state: &Registry, binding: &AcceptedBinding) -> Result<(), RegistryError> {
-    let binding = binding.binding();
-    match (state.device(&binding.device), binding.action) {
-        (Some(record), Action::Register) => Err(RegistryError::Known { device: record.device }),
-        (None, Action::Register) if binding.nonce == 0 => Ok(()),
-        (None, Action::Register) => Err(RegistryError::Nonce { found: binding.nonce, expected: 0 }),
-        (None, _) => Err(RegistryError::Unknown { device: binding.device.on_chain() }),
-        (Some(record), _) if !record.active => Err(RegistryError::Deactivated { device: record.device }),
-        (Some(record), _) if binding.owner != record.owner => {
-            Err(RegistryError::Owner { found: binding.owner, expected: record.owner })
-        }
-        (Some(record), _) if binding.nonce != record.next_nonce => {
-            Err(RegistryError::Nonce { found: binding.nonce, expected: record.next_nonce })
-        }
-        (Some(_), _) => Ok(()),
-    }
 }

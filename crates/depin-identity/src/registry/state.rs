@@ -1,6 +1,9 @@
-use std::{
+use alloc::{
+    borrow::ToOwned,
     collections::{BTreeMap, btree_map::Entry},
+    string::String,
     sync::Arc,
+    vec::Vec,
 };
 
 use alloy_primitives::Address;

@@ -196,7 +196,7 @@ fn check_beginning(bundle: &Bundle) -> Result<(), AuditError> {
 /// # Errors
 /// [`AuditError`].
 pub fn check_checkpoint(params: &NetworkParams, checkpoint: &str, head: Head) -> Result<(), AuditError> {
-    let key = PublicKey::new(params.node)?;
+    let key = PublicKey::of_node(params.node)?;
     let verify = |message: &[u8], signature: &[u8; 64]| key.verify(message, &Signature(*signature)).is_ok();
     let opened = Checkpoint::open(checkpoint, &params.log_origin(), &params.node, verify)?;
     differs("header.checkpoint", &opened.head, &head)

@@ -90,7 +90,7 @@ pub fn audit_receipts(
     receipts: &[(String, Vec<u8>)],
 ) -> Result<ReceiptAudit, BrokenPromise> {
     let params = &bundle.header.params;
-    let node = PublicKey::new(params.node)?;
+    let node = PublicKey::of_node(params.node)?;
     let mut promises = Vec::new();
     let mut summary = ReceiptAudit::default();
     for (name, bytes) in receipts {

@@ -319,13 +319,14 @@ async fn examine(inner: &Arc<Inner>, requests: Vec<Request<Vec<u8>>>) -> Option<
         .map(|request| request.reports.iter().map(|envelope| signer(registry, envelope)).collect())
         .collect();
     drop(core);
-    let network = inner.network.params().network();
+    let params = inner.network.params();
+    let (network, policy) = (params.network(), params.sig_policy);
     let examined = inner.blocking(move || {
         let each = |(request, signers): (Request<Vec<u8>>, Vec<_>)| {
             let Request { member, reports, reply, _room } = request;
             let reports = reports.into_par_iter().zip(signers).map(|(envelope, signer)| Examined {
                 digest: sha256(&[&envelope]),
-                signed: check_signature(signer, network, &envelope),
+                signed: check_signature(signer, network, policy, &envelope),
                 envelope,
             });
             Request { member, reports: reports.collect(), reply, _room }

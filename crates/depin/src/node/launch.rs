@@ -2,6 +2,7 @@
 
 use depin_core::{Address, Amount, Bps, Millis, OutOfBounds, Timestamp, TypedKey, cbor};
 use depin_evm::{DeployConfig, Deployment};
+use depin_identity::SigPolicy;
 use depin_proof::possession::{self, PossessionParams};
 use depin_rewards::{Curve, CurveParams, DemandParams, Halving};
 
@@ -114,6 +115,7 @@ impl Launch {
             beacon: self.beacon.clone(),
             open_limit: 2,
             unit: possession::UNIT.into(),
+            sig_policy: SigPolicy::Strict,
         })
     }
 

@@ -71,7 +71,7 @@ mod tests {
     use depin_core::{
         Address, Amount, Bps, ChainEvent, Deal, Digest, Epoch, Millis, NetworkId, Timestamp, Units,
     };
-    use depin_identity::{Domain, SoftwareKey};
+    use depin_identity::{Domain, SigPolicy, SoftwareKey};
     use depin_proof::{SeedBeacon, possession};
     use depin_rewards::{Constant, CurveParams, DemandParams};
 
@@ -106,6 +106,7 @@ mod tests {
             beacon: BeaconParams { kind: SeedBeacon::KIND.into(), anchor: vec![4; 32] },
             open_limit: 2,
             unit: possession::UNIT.into(),
+            sig_policy: SigPolicy::Strict,
         };
         Network::new(params, &Catalogue::standard()).unwrap()
     }

@@ -83,11 +83,12 @@ fn forged_owners_and_accounts_before_are_named() {
 fn forged_parameters_are_named() {
     let (_, bundle) = scene();
     // The node signed which parameters the epoch opened under: even one that decides nothing cannot be changed.
-    let changes: [Change; 9] = [
+    let changes: [Change; 10] = [
         |forged| forged.header.params.version += 1,
         |forged| forged.header.params.distributor = wallet("thief").address(),
         |forged| forged.header.params.clock_skew.0 += 1,
         |forged| forged.header.params.open_limit += 1,
+        |forged| forged.header.params.sig_policy = depin_identity::SigPolicy::Zip215,
         |forged| forged.header.params.answer = bps(9_000),
         |forged| forged.header.params.genesis.0 -= 1,
         |forged| forged.header.params.demand = depin_rewards::DemandParams::new(bps(1), bps(9_900)).unwrap(),

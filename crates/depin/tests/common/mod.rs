@@ -18,7 +18,7 @@ use depin_core::{
     Address, Amount, Bps, ChainEvent, Deal, DeviceId, Digest, Epoch, Finding, Located, Millis, SignedDeal,
     Text, Timestamp, Units, cbor, sha256,
 };
-use depin_identity::{Action, Binding, Domain, Head, Receipt, Report, SoftwareKey};
+use depin_identity::{Action, Binding, Domain, Head, Receipt, Report, SigPolicy, SoftwareKey};
 use depin_proof::{
     SeedBeacon,
     commp::{Piece, commit},
@@ -85,6 +85,7 @@ pub fn params() -> NetworkParams {
         beacon: BeaconParams { kind: SeedBeacon::KIND.into(), anchor: vec![42; 32] },
         open_limit: 2,
         unit: possession::UNIT.into(),
+        sig_policy: SigPolicy::Strict,
     }
 }
 

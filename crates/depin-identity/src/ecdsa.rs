@@ -1,0 +1,155 @@
+//! ECDSA with SHA-256 over P-256 (FIPS 186-5) and secp256k1 (SEC 2): 64 bytes r‖s, of the two right s the lower one alone.
+
+use k256::Secp256k1;
+use p256::{
+    NistP256,
+    ecdsa::signature::hazmat::PrehashVerifier as _,
+    elliptic_curve::{
+        AffinePoint, CurveArithmetic, FieldBytesSize, PublicKey,
+        sec1::{FromEncodedPoint, ModulusSize, ToEncodedPoint},
+    },
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::Signature;
+
+/// By crates p256 and k256, whose types are alike.
+macro_rules! is_right {
+    ($curve:ident, $point:expr, $parts:expr, $signature:expr) => {{
+        let signature = $curve::ecdsa::Signature::from_slice(&$signature.0).ok();
+        let low = signature.filter(|signature| signature.normalize_s().is_none());
+        let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(&uncompressed($point)).ok();
+        let mut hash = Sha256::new();
+        $parts.iter().for_each(|part| hash.update(part));
+        key.zip(low).is_some_and(|(key, low)| key.verify_prehash(&hash.finalize(), &low).is_ok())
+    }};
+}
+
+/// A point that is not at infinity: x‖y, big-endian.
+pub(crate) type Affine = [u8; 64];
+
+/// The point of P-256 with this compressed encoding (SEC 1, 2.3.4).
+pub(crate) fn p256_point(compressed: &[u8]) -> Option<Affine> {
+    point::<NistP256>(compressed)
+}
+
+/// The point of secp256k1 with this compressed encoding.
+pub(crate) fn secp256k1_point(compressed: &[u8]) -> Option<Affine> {
+    point::<Secp256k1>(compressed)
+}
+
+/// The compressed encoding.
+pub(crate) fn compressed(point: &Affine) -> [u8; 33] {
+    let (sign, mut bytes) = (2 | point.last().map_or(0, |last| last & 1), [0; 33]);
+    for (to, from) in bytes.iter_mut().zip(core::iter::once(&sign).chain(point)) {
+        *to = *from;
+    }
+    bytes
+}
+
+/// Whether `signature` is right over the concatenation of `parts`, by the key `point` of P-256.
+#[cfg(not(feature = "ring"))]
+pub(crate) fn is_right_p256(point: &Affine, parts: &[&[u8]], signature: &Signature) -> bool {
+    is_right!(p256, point, parts, signature)
+}
+
+/// The same by ring, which hashes the message itself and wants it in one piece.
+#[cfg(feature = "ring")]
+pub(crate) fn is_right_p256(point: &Affine, parts: &[&[u8]], signature: &Signature) -> bool {
+    use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+
+    if !is_low_p256(signature) {
+        return false;
+    }
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, uncompressed(point));
+    in_one_piece(parts, |message| key.verify(message, &signature.0).is_ok())
+}
+
+/// Whether `signature` is right over the concatenation of `parts`, by the key `point` of secp256k1.
+pub(crate) fn is_right_secp256k1(point: &Affine, parts: &[&[u8]], signature: &Signature) -> bool {
+    is_right!(k256, point, parts, signature)
+}
+
+fn point<C>(compressed: &[u8]) -> Option<Affine>
+where
+    C: CurveArithmetic,
+    AffinePoint<C>: FromEncodedPoint<C> + ToEncodedPoint<C>,
+    FieldBytesSize<C>: ModulusSize,
+{
+    // The library also reads a compact form, which begins with 5.
+    compressed.first().filter(|sign| matches!(sign, 2 | 3))?;
+    let key = PublicKey::<C>::from_sec1_bytes(compressed).ok()?;
+    key.to_encoded_point(false).as_bytes().get(1..)?.try_into().ok()
+}
+
+fn uncompressed(point: &Affine) -> [u8; 65] {
+    let mut bytes = [4; 65];
+    for (to, from) in bytes.iter_mut().skip(1).zip(point) {
+        *to = *from;
+    }
+    bytes
+}
+
+/// Half the order of P-256, rounded down: the highest low s.
+#[cfg(any(test, feature = "ring"))]
+const P256_HALF_ORDER: [u8; 32] = [
+    0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xde,
+    0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
+];
+
+#[cfg(any(test, feature = "ring"))]
+fn is_low_p256(Signature(signature): &Signature) -> bool {
+    signature.last_chunk::<32>().is_some_and(|s| *s <= P256_HALF_ORDER)
+}
+
+/// Joins `parts`: on the stack, if they are as short as nearly all messages are.
+#[cfg(feature = "ring")]
+fn in_one_piece<T>(parts: &[&[u8]], read: impl FnOnce(&[u8]) -> T) -> T {
+    let mut short = [0; SHORT];
+    let mut free = short.as_mut_slice();
+    for part in parts {
+        match free.split_at_mut_checked(part.len()) {
+            Some((to, rest)) => {
+                to.copy_from_slice(part);
+                free = rest;
+            }
+            None => return read(&parts.concat()),
+        }
+    }
+    let unused = free.len();
+    read(short.get(..SHORT.saturating_sub(unused)).unwrap_or_default())
+}
+
+/// Bytes of a message that is joined without allocation.
+#[cfg(feature = "ring")]
+const SHORT: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use p256::elliptic_curve::scalar::IsHigh as _;
+
+    #[test]
+    fn low_is_what_the_library_calls_low() {
+        let one_more = {
+            let mut bytes = P256_HALF_ORDER;
+            bytes[31] += 1;
+            bytes
+        };
+        for (s, low) in [([1; 32], true), (P256_HALF_ORDER, true), (one_more, false), ([0xfe; 32], false)] {
+            let signature: [u8; 64] = [[1; 32], s].concat().try_into().unwrap();
+            assert_eq!(is_low_p256(&Signature(signature)), low);
+            let theirs = p256::ecdsa::Signature::from_slice(&signature).unwrap();
+            assert_eq!(!bool::from(theirs.s().is_high()), low);
+        }
+    }
+
+    #[cfg(feature = "ring")]
+    #[test]
+    fn pieces_are_joined_whatever_their_length() {
+        let long = vec![7; SHORT - 3];
+        for parts in [vec![], vec![b"a".as_slice()], vec![b"ab", &long, b"c"], vec![b"abc", &long, b"d"]] {
+            assert!(in_one_piece(&parts, |message| message == parts.concat()));
+        }
+    }
+}
