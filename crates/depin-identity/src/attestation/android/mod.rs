@@ -1,7 +1,7 @@
 //! Android key attestation: a key made in a phone's TEE or StrongBox, described in an extension of its certificate.
 //!
 //! The extension counts in the leaf alone. A genuine attested key can sign anything, a certificate with a forged description included, so a chain
-//! in which another certificate has one is refused, as is, by [`x509`](super::x509), an issuer that is no CA.
+//! in which another certificate has one is refused, as is, by [`x509`], an issuer that is no CA.
 
 mod description;
 mod revocation;
