@@ -14,6 +14,8 @@ use crate::{
     PublicKey, SignedBinding, SoftwareKey, SubmitError,
 };
 
+pub use crate::did::conformance::did_resolver;
+
 /// A rule that an implementation broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{rule}: expected {expected}, found {found}")]
@@ -326,10 +328,14 @@ impl Debug for RegistryRules<'_> {
     }
 }
 
-fn violation(rule: &'static str, expected: &str, found: impl Debug) -> Violation {
+pub(crate) fn violation(rule: &'static str, expected: &str, found: impl Debug) -> Violation {
     Violation { rule, expected: expected.to_owned(), found: format!("{found:?}") }
 }
 
-fn same<T: PartialEq + Debug>(rule: &'static str, expected: &T, found: &T) -> Result<(), Violation> {
+pub(crate) fn same<T: PartialEq + Debug>(
+    rule: &'static str,
+    expected: &T,
+    found: &T,
+) -> Result<(), Violation> {
     if expected == found { Ok(()) } else { Err(violation(rule, &format!("{expected:?}"), found)) }
 }

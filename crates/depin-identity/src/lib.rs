@@ -3,6 +3,7 @@
 
 extern crate alloc;
 
+pub mod admission;
 #[cfg(feature = "attestation")]
 pub mod attestation;
 mod batch;
@@ -22,7 +23,9 @@ mod envelope;
 #[cfg(feature = "grants")]
 pub mod grant;
 mod key;
+pub mod place;
 mod policy;
+mod privacy;
 mod readings;
 mod receipt;
 mod registry;
@@ -40,6 +43,7 @@ pub use did::{Did, DidDocument, DidError, DidResolver, DidUrl, Resolvers, Verifi
 pub use envelope::{Envelope, EnvelopeError, Report, ReportError, VerifiedReport};
 pub use key::{DeviceSigner, PublicKey, PublicKeyError, SignError, WrongSignature};
 pub use policy::SigPolicy;
+pub use privacy::{Disclosure, PrivateFields};
 pub use readings::{Decimal, Reading};
 pub use receipt::{Head, InclusionError, Receipt, ReceiptError, check_inclusion};
 #[cfg(feature = "std")]

@@ -9,11 +9,12 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use common::{NOW, domain, key};
-use depin_core::{DeviceId, KeyId, KeyType, TypedKey};
+use depin_core::{DeviceId, KeyId, KeyType, Text, TypedKey};
 use depin_identity::{
-    AcceptedBinding, Action, DeviceRecord, DeviceRegistry, DeviceSigner, Domain, MemoryRegistry, ReadError,
-    Registry, SignError, Signature, SubmitError,
-    conformance::{RegistryRules, Violation, device_signer},
+    AcceptedBinding, Action, DeviceRecord, DeviceRegistry, DeviceSigner, Did, DidDocument, DidError,
+    DidResolver, Domain, MemoryRegistry, ReadError, Registry, Resolvers, SignError, Signature, SubmitError,
+    conformance::{RegistryRules, Violation, device_signer, did_resolver},
+    did::{KeyMethod, Resolution},
 };
 
 fn judge(registry: &dyn DeviceRegistry) -> Result<(), Violation> {
@@ -172,5 +173,55 @@ fn the_software_key_conforms_and_broken_signers_do_not() {
     let broken: [(TypedKey, Sign); 4] = [(p256, right), (other, right), (mine, cut), (mine, down)];
     for (names, signs) in broken {
         assert!(pollster::block_on(device_signer(&BadSigner { names, signs })).is_err());
+    }
+}
+
+/// A resolver that is wrong in one way.
+#[derive(Clone, Copy, Debug)]
+enum WrongDid {
+    NamesNothing,
+    AnyMethod,
+    OthersDocument,
+    Forgets,
+    InventsVersions,
+}
+
+struct WrongResolver(WrongDid);
+
+#[async_trait]
+impl DidResolver for WrongResolver {
+    fn methods(&self) -> Vec<&str> {
+        if matches!(self.0, WrongDid::NamesNothing) { Vec::new() } else { vec!["key"] }
+    }
+
+    async fn resolve(&self, did: &Did, version: Option<&Text>) -> Result<Resolution, DidError> {
+        let right = match (self.0, version) {
+            (WrongDid::InventsVersions, _) => KeyMethod.resolve(did, None).await,
+            _ => KeyMethod.resolve(did, version).await,
+        };
+        let empty = |did: Did| Ok(Resolution { document: DidDocument::new(did).into(), version: None });
+        match (self.0, right) {
+            (WrongDid::AnyMethod, Err(DidError::UnsupportedMethod { .. })) => empty(did.clone()),
+            (WrongDid::OthersDocument, Ok(_)) => empty("did:key:other".parse().unwrap()),
+            (WrongDid::Forgets, Err(DidError::Invalid { .. })) => empty(did.clone()),
+            (_, right) => right,
+        }
+    }
+}
+
+#[test]
+fn every_wrong_resolver_is_caught_by_the_rule_it_breaks() {
+    let did = Did::from(&key().public_key());
+    pollster::block_on(did_resolver(&KeyMethod, &did)).unwrap();
+    pollster::block_on(did_resolver(&Resolvers::offline(), &did)).unwrap();
+    for (wrong, rule) in [
+        (WrongDid::NamesNothing, "methods_are_named"),
+        (WrongDid::OthersDocument, "the_document_is_the_dids"),
+        (WrongDid::AnyMethod, "other_methods_are_refused"),
+        (WrongDid::Forgets, "nonsense_has_no_document"),
+        (WrongDid::InventsVersions, "nonsense_has_no_document"),
+    ] {
+        let violation = pollster::block_on(did_resolver(&WrongResolver(wrong), &did)).expect_err(rule);
+        assert_eq!(violation.rule, rule, "{wrong:?}: {violation}");
     }
 }

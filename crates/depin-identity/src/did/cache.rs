@@ -1,0 +1,201 @@
+//! A cache in front of a resolver, by (DID, version): bounded in time and size, with one question at a time per DID.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use depin_core::{Millis, Text, Timestamp};
+use futures_util::{FutureExt as _, future::Shared};
+
+use super::{Did, DidError, DidResolver, Resolution};
+
+/// How long and how much a [`DidCache`] remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// How long a document is given out, from the moment it was asked for. No deactivation goes unnoticed for longer.
+    pub ttl: Millis,
+    /// How long a refusal is given out, outages included.
+    pub negative_ttl: Millis,
+    /// Most answers kept. The longest unused are dropped first.
+    pub entries: usize,
+    /// Most questions under way; beyond them a resolution is refused as unavailable.
+    pub questions: usize,
+}
+
+impl Default for CacheLimits {
+    /// Five minutes, thirty seconds for refusals, 10,000 answers, 256 questions.
+    fn default() -> Self {
+        Self { ttl: Millis(300_000), negative_ttl: Millis(30_000), entries: 10_000, questions: 256 }
+    }
+}
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+type Answer = Result<Resolution, DidError>;
+type Key = (Did, Option<Text>);
+type Question = Shared<Pin<Box<dyn Future<Output = Answer> + Send>>>;
+
+/// A [`DidResolver`] that remembers what another one answered.
+///
+/// Callers that miss on the same (DID, version) at the same time share one question, whichever of them goes away. A document is never
+/// given out beyond its time, also when the resolver behind is out of reach. A clock that jumps back makes answers from its future unknown.
+pub struct DidCache {
+    behind: Arc<dyn DidResolver>,
+    methods: Vec<String>,
+    limits: CacheLimits,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Answers used since the last turn.
+    young: HashMap<Key, Entry>,
+    /// Answers not used since. When `young` fills half of the cache, these are dropped and `young` takes their place.
+    old: HashMap<Key, Entry>,
+    questions: HashMap<Key, (Timestamp, Question)>,
+}
+
+struct Entry {
+    /// When it was asked for.
+    at: Timestamp,
+    answer: Answer,
+}
+
+impl DidCache {
+    /// A cache in front of `behind`.
+    pub fn new(behind: Arc<dyn DidResolver>, limits: CacheLimits, clock: Clock) -> Self {
+        let methods = behind.methods().into_iter().map(str::to_owned).collect();
+        Self { behind, methods, limits, clock, state: Mutex::default() }
+    }
+
+    /// What `did` resolves to at `now`, by what is remembered or by asking.
+    ///
+    /// # Errors
+    /// Those of the resolver behind; [`DidError::Unavailable`] when too many questions are under way.
+    pub async fn resolve_at(&self, did: &Did, version: Option<&Text>, now: Timestamp) -> Answer {
+        if !self.methods.iter().any(|method| method == did.method()) {
+            return Err(DidError::unsupported(did, &self.methods()));
+        }
+        let key = (did.clone(), version.cloned());
+        let (asked, question) = {
+            let mut state = self.state();
+            if let Some(answer) = state.fresh(&key, now, &self.limits) {
+                return answer;
+            }
+            match state.questions.get(&key) {
+                Some((asked, question)) if is_within(*asked, now, self.limits.ttl) => {
+                    (*asked, question.clone())
+                }
+                _ => {
+                    // What nobody waits for any more makes room.
+                    state.questions.retain(|_, (_, question)| question.strong_count().is_some_and(|n| n > 1));
+                    if state.questions.len() >= self.limits.questions {
+                        return Err(DidError::unavailable(
+                            did,
+                            "too many resolutions are under way: try again",
+                        ));
+                    }
+                    let question = self.ask(&key);
+                    state.questions.insert(key.clone(), (now, question.clone()));
+                    (now, question)
+                }
+            }
+        };
+        let answer = question.clone().await;
+        self.state().settle(key, asked, &question, &answer, self.limits.entries);
+        answer
+    }
+
+    /// How many answers are kept, and how many questions are under way.
+    pub fn len(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.young.len().saturating_add(state.old.len()), state.questions.len())
+    }
+
+    fn ask(&self, key: &Key) -> Question {
+        let (behind, (did, version)) = (self.behind.clone(), key.clone());
+        let future = async move {
+            let answer = AssertUnwindSafe(behind.resolve(&did, version.as_ref())).catch_unwind().await;
+            // A library that panics on a stranger's document must not take the cache with it.
+            answer.unwrap_or_else(|_| Err(DidError::unavailable(&did, "the resolver panicked")))
+        };
+        future.boxed().shared()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is complete by itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The answer to `key`, if it may be given out at `now`.
+    fn fresh(&mut self, key: &Key, now: Timestamp, limits: &CacheLimits) -> Option<Answer> {
+        let fits = |entry: &Entry| {
+            let ttl = if entry.answer.is_ok() { limits.ttl } else { limits.negative_ttl };
+            is_within(entry.at, now, ttl)
+        };
+        if let Some(entry) = self.young.get(key) {
+            return fits(entry).then(|| entry.answer.clone());
+        }
+        let entry = self.old.remove(key).filter(fits)?;
+        let answer = entry.answer.clone();
+        self.keep(key.clone(), entry, limits.entries);
+        Some(answer)
+    }
+
+    /// Keeps what was answered, once for all who waited.
+    fn settle(&mut self, key: Key, at: Timestamp, question: &Question, answer: &Answer, entries: usize) {
+        if self.questions.get(&key).is_some_and(|(_, current)| current.ptr_eq(question)) {
+            self.questions.remove(&key);
+            self.old.remove(&key);
+            self.keep(key, Entry { at, answer: answer.clone() }, entries);
+        }
+    }
+
+    fn keep(&mut self, key: Key, entry: Entry, entries: usize) {
+        // One entry has no second half.
+        let half = (entries / 2).max(entries.min(1));
+        if self.young.len() >= half && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        if entries < 2 {
+            self.old.clear();
+        }
+        if half > 0 {
+            self.young.insert(key, entry);
+        }
+    }
+}
+
+fn is_within(from: Timestamp, now: Timestamp, span: Millis) -> bool {
+    now.0.checked_sub(from.0).is_some_and(|age| age < span.0)
+}
+
+#[async_trait]
+impl DidResolver for DidCache {
+    fn methods(&self) -> Vec<&str> {
+        self.methods.iter().map(String::as_str).collect()
+    }
+
+    async fn resolve(&self, did: &Did, version: Option<&Text>) -> Answer {
+        self.resolve_at(did, version, (self.clock)()).await
+    }
+}
+
+impl fmt::Debug for DidCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DidCache")
+            .field("methods", &self.methods())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
