@@ -23,7 +23,7 @@ impl Grant {
     pub fn issue(&self, issuer: &SoftwareKey, random: &[u8; 32]) -> Result<Vec<u8>, GrantError> {
         let text = self.to_text()?;
         let root = algorithm(issuer.public().typed().key_type())?;
-        let root = key_pair(issuer.to_seed().as_slice(), root)?;
+        let root = key_pair(issuer.to_secret().as_slice(), root)?;
         let builder = BiscuitBuilder::new().code(&text).map_err(malformed)?;
         let token = builder.build_with_key_pair(&root, SymbolTable::new(), &next_key(random, &text)?);
         bounded(token.and_then(|token| token.to_vec()).map_err(malformed)?)
