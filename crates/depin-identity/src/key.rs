@@ -80,6 +80,15 @@ pub enum SignError {
         /// What the key store said.
         reason: String,
     },
+    /// The token that holds the key was taken out, or does not answer.
+    #[error("the token with the signing key does not answer; insert it again")]
+    TokenRemoved,
+    /// The token refused the PIN. It is not tried again, because tokens lock after a few.
+    #[error("the token refuses the PIN; check it, and open the key again")]
+    PinIncorrect,
+    /// The token's PIN is locked.
+    #[error("the PIN of the token is locked; its security officer can unlock it")]
+    PinLocked,
     /// A key of a type that does not sign this message.
     #[error("a key of type {found:?} cannot sign this message; use {expected}")]
     KeyType {

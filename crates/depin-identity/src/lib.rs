@@ -31,6 +31,8 @@ mod receipt;
 mod registry;
 mod replay;
 mod sign1;
+#[cfg(feature = "keystore")]
+pub mod signer;
 mod software;
 
 pub use batch::SignatureBatch;

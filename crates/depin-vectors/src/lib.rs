@@ -4,6 +4,7 @@
 //! passes; with `DEPIN_REQUIRE_VECTORS=1` it fails instead. For tests only: it panics and prints.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The bytes of one vector file, or nothing when there are no vectors here.
 ///
@@ -28,14 +29,35 @@ pub fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
     found
 }
 
+/// Whether the programs and files of other makers that a test needs are on this machine: a name is looked up as a command, a path as a file.
+///
+/// # Panics
+/// When one is missing, and vectors are required.
+pub fn installed(wanted: &[&str]) -> bool {
+    let found = |name: &str| {
+        if name.contains('/') {
+            return Path::new(name).exists();
+        }
+        let run = Command::new(name).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        run.is_ok()
+    };
+    let Some(missing) = wanted.iter().find(|name| !found(name)) else { return true };
+    assert!(!required(), "{missing} is required; `cargo xtask test --only system` installs what tests need");
+    eprintln!("skipped: no {missing}");
+    false
+}
+
+fn required() -> bool {
+    std::env::var("DEPIN_REQUIRE_VECTORS").is_ok_and(|value| value == "1")
+}
+
 fn root(wanted: &str) -> Option<PathBuf> {
     let root = std::env::var_os("DEPIN_VECTORS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors"), PathBuf::from);
     if root.is_dir() {
         return Some(root);
     }
-    let required = std::env::var("DEPIN_REQUIRE_VECTORS").is_ok_and(|value| value == "1");
-    assert!(!required, "vectors are required, but {} is no folder; set DEPIN_VECTORS", root.display());
+    assert!(!required(), "vectors are required, but {} is no folder; set DEPIN_VECTORS", root.display());
     eprintln!("skipped: no vectors for {wanted}; set DEPIN_VECTORS");
     None
 }
