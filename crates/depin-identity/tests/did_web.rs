@@ -317,3 +317,47 @@ fn a_did_names_one_place_on_a_host_with_a_name() {
         Err(DidError::UnsupportedMethod { .. })
     ));
 }
+
+#[cfg(feature = "credentials")]
+#[tokio::test]
+async fn a_status_list_is_asked_for_as_guardedly_as_a_document() {
+    use depin_identity::credential::{FetchError, StatusSource as _};
+    let server = serve(true, |path, _| match path {
+        "/list" => (ok("application/vc", "0123456789"), false),
+        "/moved" => (b"HTTP/1.1 302 Found\r\nlocation: /list\r\ncontent-length: 0\r\n\r\n".to_vec(), false),
+        _ => (Vec::new(), true),
+    })
+    .await;
+    let policy = WebPolicy { total: Duration::from_secs(2), ..server.policy() };
+    let method = WebMethod::new(&policy).unwrap();
+    let url = |path: &str| format!("https://localhost:{}/{path}", server.port);
+    assert_eq!(method.fetch(&url("list"), 10).await.unwrap(), b"0123456789");
+    let long = method.fetch(&url("list"), 9).await.unwrap_err();
+    assert!(long.to_string().contains("longer than 9 bytes"), "{long}");
+    for (path, expected) in [("moved", "302"), ("silent", "timed out")] {
+        let error = method.fetch(&url(path), 10).await.unwrap_err();
+        assert!(
+            matches!(error, FetchError::Unavailable { .. }) && error.to_string().contains(expected),
+            "{error}"
+        );
+    }
+    let asked = server.connections.load(SeqCst);
+    let port = server.port;
+    for wrong in [
+        format!("http://localhost:{port}/list"),
+        // Nothing is looked up for these, so that the rule for addresses would not be asked.
+        format!("https://127.0.0.1:{port}/list"),
+        format!("https://[::1]:{port}/list"),
+        format!("https://2130706433:{port}/list"),
+        format!("https://user@localhost:{port}/list"),
+        "file:///etc/passwd".to_owned(),
+        "list".to_owned(),
+        String::new(),
+    ] {
+        let error = method.fetch(&wrong, 10).await.unwrap_err();
+        assert!(matches!(error, FetchError::Unavailable { .. }), "{wrong}: {error}");
+    }
+    let public = WebMethod::new(&WebPolicy { addresses: AddressRule::Public, ..policy }).unwrap();
+    assert!(public.fetch(&url("list"), 10).await.is_err());
+    assert_eq!(server.connections.load(SeqCst), asked);
+}

@@ -147,6 +147,33 @@ impl WebMethod {
     }
 }
 
+/// Status lists, asked for as guardedly as documents.
+#[cfg(feature = "credentials")]
+#[async_trait]
+impl crate::credential::StatusSource for WebMethod {
+    async fn fetch(&self, url: &str, max: usize) -> Result<Vec<u8>, crate::credential::FetchError> {
+        let unavailable = |reason: String| crate::credential::FetchError::Unavailable {
+            url: url.chars().take(200).collect(),
+            reason,
+        };
+        let parsed = Url::parse(url).map_err(|error| unavailable(error.to_string()))?;
+        // An address needs no name looked up, and so would pass by the rule for addresses.
+        if parsed.scheme() != "https" || parsed.domain().is_none() || !parsed.username().is_empty() {
+            return Err(unavailable("it is no https URL of a domain name".to_owned()));
+        }
+        let whole = async {
+            let response = self.client.get(parsed).send().await.map_err(|error| reason(&error))?;
+            if response.status() != StatusCode::OK {
+                return Err(format!("the server answers {}", response.status()));
+            }
+            let body = body_up_to(response, max).await.map_err(|error| reason(&error))?;
+            body.ok_or_else(|| format!("it is longer than {max} bytes"))
+        };
+        let fetched = tokio::time::timeout(self.total, whole).await;
+        fetched.unwrap_or_else(|_| Err("timed out".to_owned())).map_err(unavailable)
+    }
+}
+
 /// A path segment that stays where it is: neither empty, nor `.` or `..`, nor percent-encoded.
 fn is_segment(segment: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.';
@@ -170,18 +197,27 @@ fn check_headers(did: &Did, response: &Response) -> Result<(), DidError> {
 }
 
 /// The body, as far as a document goes.
-async fn body(did: &Did, mut response: Response) -> Result<Vec<u8>, DidError> {
-    let mut body = Vec::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| DidError::unavailable(did, reason(&error)))?
-    {
-        if body.len().saturating_add(chunk.len()) > DidDocument::MAX_BYTES {
+async fn body(did: &Did, response: Response) -> Result<Vec<u8>, DidError> {
+    match body_up_to(response, DidDocument::MAX_BYTES).await {
+        Ok(Some(body)) => Ok(body),
+        Ok(None) => {
             let expected = format!("a document of at most {} bytes", DidDocument::MAX_BYTES);
-            return Err(DidError::invalid(did.as_str(), expected));
+            Err(DidError::invalid(did.as_str(), expected))
+        }
+        Err(error) => Err(DidError::unavailable(did, reason(&error))),
+    }
+}
+
+/// The body; none when it is longer than `max`.
+async fn body_up_to(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len().saturating_add(chunk.len()) > max {
+            return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(Some(body))
 }
 
 /// What went wrong, down to its cause.
