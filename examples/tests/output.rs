@@ -8,6 +8,8 @@
 
 #[path = "../hello_network.rs"]
 mod hello_network;
+#[path = "../price_of_a_sybil.rs"]
+mod price_of_a_sybil;
 #[path = "../storage_in_memory.rs"]
 mod storage_in_memory;
 
@@ -29,4 +31,9 @@ fn storage_in_memory_prints_what_is_committed() {
 #[test]
 fn hello_network_prints_what_is_committed() {
     prints("hello_network", hello_network::run, include_str!("hello_network.txt"));
+}
+
+#[test]
+fn price_of_a_sybil_prints_what_is_committed() {
+    prints("price_of_a_sybil", price_of_a_sybil::run, include_str!("price_of_a_sybil.txt"));
 }

@@ -85,8 +85,18 @@ impl DidCache {
             return Err(DidError::unsupported(did, &self.methods()));
         }
         let key = (did.clone(), version.cloned());
+        if let Some(answer) = self.state().fresh(&key, now, &self.limits) {
+            return answer;
+        }
+        // In a box of its own, so that an answer that is there needs no room for the question.
+        Box::pin(self.miss(key, now)).await
+    }
+
+    /// Joins the question that is under way, or asks.
+    async fn miss(&self, key: Key, now: Timestamp) -> Answer {
         let (asked, question) = {
             let mut state = self.state();
+            // It may have been answered since.
             if let Some(answer) = state.fresh(&key, now, &self.limits) {
                 return answer;
             }
@@ -98,10 +108,8 @@ impl DidCache {
                     // What nobody waits for any more makes room.
                     state.questions.retain(|_, (_, question)| question.strong_count().is_some_and(|n| n > 1));
                     if state.questions.len() >= self.limits.questions {
-                        return Err(DidError::unavailable(
-                            did,
-                            "too many resolutions are under way: try again",
-                        ));
+                        let reason = "too many resolutions are under way: try again";
+                        return Err(DidError::unavailable(&key.0, reason));
                     }
                     let question = self.ask(&key);
                     state.questions.insert(key.clone(), (now, question.clone()));
