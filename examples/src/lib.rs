@@ -58,6 +58,7 @@ pub fn params(node: &SoftwareKey, service: ServiceParams, unit: &'static str) ->
         open_limit: 2,
         unit: unit.into(),
         sig_policy: SigPolicy::Strict,
+        rotation_grace: Millis(3_600_000),
     })
 }
 
@@ -90,7 +91,8 @@ impl Journal {
 /// What the chain says of a device: the owner's signature was checked there, the device's anybody checks again.
 pub fn registered(key: &SoftwareKey, owner: Address) -> ChainEvent {
     let (device, nonce, deadline) = (DeviceId(key.public().typed()), 0, GENESIS.0.div_euclid(1000));
-    let binding = Binding { action: Action::Register, device, owner, domain: DOMAIN, nonce, deadline };
+    let binding =
+        Binding { action: Action::Register { active: true }, device, owner, domain: DOMAIN, nonce, deadline };
     let proof = key.signature(&binding.device_proof_message()).0.to_vec();
     ChainEvent::DeviceRegistered { device, owner, nonce, deadline, proof, active: true, at: GENESIS }
 }

@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(binding) = serde_json::from_slice::<SignedBinding>(bytes) {
         let json = serde_json::to_vec(&binding).expect("a binding has a JSON form");
         assert_eq!(serde_json::from_slice::<SignedBinding>(&json).expect("which can be read back"), binding);
-        if let Ok(accepted) = binding.verify(Timestamp(0)) {
+        if let Ok(accepted) = binding.verify(Timestamp(0), *binding.binding.device.key()) {
             let known = fixture.bindings.iter().any(|signed| signed == accepted.signed());
             let ours = fixture.bindings.iter().any(|signed| signed.binding.owner == binding.binding.owner);
             assert!(known || !ours, "nobody signed this binding");

@@ -8,7 +8,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(registry.to_snapshot(), bytes);
     for record in registry.devices() {
         assert_eq!(registry.on_chain(&record.device.on_chain()), Some(record));
-        for key in &record.keys {
+        for key in record.keys() {
             assert!(registry.by_key(&key.key.id()).is_some_and(|found| found.record == record));
         }
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use depin::{Bundle, excerpt::Excerpt, log::Checkpoint};
 use depin_core::{Amount, Digest, Epoch, SignedDeal, Timestamp, cbor};
 use depin_identity::{
-    Action, Commitment, Domain, Head, OwnerSignature, Receipt, Registry, ReplayMarks, Report, Signature,
+    Action, Commitment, Domain, Head, OwnerSignature, Receipt, Registry, ReplayMarks, Report, Signature, SoftwareKey,
     SignedBinding,
 };
 use depin_proof::possession::{Answer, Challenge};
@@ -108,7 +108,21 @@ fn receipts() -> Vec<Vec<u8>> {
 
 fn bindings(device: &Device) -> Vec<SignedBinding> {
     let next = wallet("next");
-    let actions = [Action::Register, Action::Transfer { new_owner: next.address() }, Action::Deactivate];
+    let next_key = SoftwareKey::from_seed([8; 32]);
+    let new_key = next_key.public().typed();
+    let actions = [
+        Action::Register { active: true },
+        Action::Rotate { new_key, last_boot: 1, last_sequence: 2 },
+        Action::Compromise { key: device.id().key().id(), since: 1 },
+        Action::Transfer {
+            new_owner: next.address(),
+            new_key,
+            cut_over: Epoch(3),
+            voucher: Digest([5; 32]),
+        },
+        Action::Suspend,
+        Action::Deactivate,
+    ];
     actions
         .into_iter()
         .map(|action| {
@@ -119,10 +133,16 @@ fn bindings(device: &Device) -> Vec<SignedBinding> {
             };
             let new_owner_signature =
                 if matches!(action, Action::Transfer { .. }) { sign(&next) } else { None };
-            let proof: Option<Signature> = (!matches!(action, Action::Deactivate))
-                .then(|| device.key.signature(&binding.device_proof_message()));
-            let owner_signature = sign(&device.owner).unwrap_or(OwnerSignature([0; 65]));
-            SignedBinding { binding, owner_signature, new_owner_signature, device_proof: proof }
+            let message = binding.device_proof_message();
+            let by_keys = matches!(
+                action,
+                Action::Register { .. } | Action::Rotate { .. } | Action::Transfer { .. }
+            );
+            let device_proof: Option<Signature> = by_keys.then(|| device.key.signature(&message));
+            let new_key_proof = action.new_key().map(|_| next_key.signature(&message));
+            let by_owner = !matches!(action, Action::Rotate { .. });
+            let owner_signature = if by_owner { sign(&device.owner) } else { None };
+            SignedBinding { binding, owner_signature, new_owner_signature, device_proof, new_key_proof }
         })
         .collect()
 }

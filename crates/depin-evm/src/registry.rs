@@ -2,9 +2,9 @@
 
 use alloy::primitives::{B256, Bytes, FixedBytes};
 use async_trait::async_trait;
-use depin_core::{DeviceId, Digest, KeyId, TypedKey};
+use depin_core::{DeviceId, Digest, KeyId, Timestamp, TypedKey};
 use depin_identity::{
-    AcceptedBinding, Action, DeviceRecord, DeviceRegistry, Domain, KeyEpoch, ReadError, RegistryError,
+    AcceptedBinding, Action, DeviceRecord, DeviceRegistry, Domain, Past, ReadError, RegistryError,
     SubmitError,
 };
 
@@ -46,11 +46,12 @@ impl EvmRegistry {
         Ok(Some(DeviceRecord {
             device,
             owner: info.owner,
-            // The contract does not rotate keys.
-            keys: vec![KeyEpoch { key, epoch: 0 }],
             ownership_epoch: info.ownershipEpoch,
             next_nonce: u64::try_from(info.nonce).map_err(unavailable)?,
-            active: status == DeviceStatus::Active,
+            registered: Timestamp::default(),
+            activated: Some(Timestamp::default()),
+            past: (status == DeviceStatus::Deactivated)
+                .then(|| Box::new(Past { deactivated: Some(Timestamp::default()), ..Past::default() })),
         }))
     }
 
@@ -105,16 +106,16 @@ impl DeviceRegistry for EvmRegistry {
         let contract = self.contract();
         let device = B256::from(terms.device.on_chain().0);
         let deadline = alloy::primitives::U256::from(terms.deadline);
-        let owner_signature = signed.owner_signature.0.into();
+        let owner_signature = signed.owner_signature.as_ref().map(|s| s.0.into()).unwrap_or_default();
         let proof = signed.device_proof.map(|proof| proof.0.into()).unwrap_or_default();
         let request = match terms.action {
-            Action::Register => {
+            Action::Register { .. } => {
                 let key = Bytes::copy_from_slice(terms.device.key().as_bytes());
                 contract
                     .register(key, terms.owner, deadline, owner_signature, proof)
                     .into_transaction_request()
             }
-            Action::Transfer { new_owner } => {
+            Action::Transfer { new_owner, .. } => {
                 let new_owner_signature =
                     signed.new_owner_signature.as_ref().map(|s| s.0.into()).unwrap_or_default();
                 contract
@@ -123,6 +124,10 @@ impl DeviceRegistry for EvmRegistry {
             }
             Action::Deactivate => {
                 contract.deactivateWithSignature(device, deadline, owner_signature).into_transaction_request()
+            }
+            other => {
+                let reason = format!("the contract does not know the action {}", other.name());
+                return Err(SubmitError::Rejected { reason });
             }
         };
         match self.sender.send(request).await {

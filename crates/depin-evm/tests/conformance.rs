@@ -148,7 +148,7 @@ async fn the_distributor_keeps_the_rules_of_its_seam(stage: Stage) {
 /// What `owner` and `device` sign to register, in a registry.
 fn registration(registry: &EvmRegistry, device: &SoftwareKey, owner: u8, deadline: u64) -> SignedBinding {
     let binding = Binding {
-        action: Action::Register,
+        action: Action::Register { active: true },
         device: DeviceId(depin_identity::DeviceSigner::public_key(device)),
         owner: key(owner).address(),
         domain: registry.domain(),
@@ -157,9 +157,10 @@ fn registration(registry: &EvmRegistry, device: &SoftwareKey, owner: u8, deadlin
     };
     let signature = key(owner).sign_hash_sync(&binding.signing_hash()).unwrap();
     SignedBinding {
-        owner_signature: OwnerSignature(signature.as_bytes()),
+        owner_signature: Some(OwnerSignature(signature.as_bytes())),
         new_owner_signature: None,
         device_proof: Some(device.signature(&binding.device_proof_message())),
+        new_key_proof: None,
         binding,
     }
 }
@@ -170,7 +171,7 @@ async fn refused_bindings_say_why(stage: Stage) {
     let now = stage.now().await;
     let device = SoftwareKey::from_seed([3; 32]);
     let signed = registration(&registry, &device, 11, now + 1_000);
-    let accepted = signed.verify(Timestamp(now * 1000)).unwrap();
+    let accepted = signed.verify(Timestamp(now * 1000), *signed.binding.device.key()).unwrap();
 
     // Only the registrar registers.
     let stranger = EvmRegistry::new(network.customer.clone(), &network.deployment);
@@ -202,7 +203,7 @@ async fn refused_bindings_say_why(stage: Stage) {
 
     // In time when it was judged, too late when it arrives.
     let late = registration(&registry, &SoftwareKey::from_seed([4; 32]), 11, now + 10);
-    let late = late.verify(Timestamp(now * 1000)).unwrap();
+    let late = late.verify(Timestamp(now * 1000), *late.binding.device.key()).unwrap();
     stage.reach(now + 60).await;
     let refused = registry.submit(&late).await.unwrap_err();
     assert!(refused.to_string().contains("SignatureExpired"), "{refused}");
@@ -409,15 +410,21 @@ async fn events_come_in_order_and_complete(stage: Stage) {
     let device = SoftwareKey::from_seed([9; 32]);
     let now = stage.now().await;
     let signed = registration(&registry, &device, 11, now + 100_000);
-    registry.submit(&signed.verify(Timestamp(now * 1000)).unwrap()).await.unwrap();
+    registry
+        .submit(&signed.verify(Timestamp(now * 1000), *signed.binding.device.key()).unwrap())
+        .await
+        .unwrap();
     let off = Binding { action: Action::Deactivate, nonce: 1, ..signed.binding };
     let off = SignedBinding {
-        owner_signature: OwnerSignature(key(11).sign_hash_sync(&off.signing_hash()).unwrap().as_bytes()),
+        owner_signature: Some(OwnerSignature(
+            key(11).sign_hash_sync(&off.signing_hash()).unwrap().as_bytes(),
+        )),
         new_owner_signature: None,
         device_proof: None,
+        new_key_proof: None,
         binding: off,
     };
-    registry.submit(&off.verify(Timestamp(now * 1000)).unwrap()).await.unwrap();
+    registry.submit(&off.verify(Timestamp(now * 1000), *off.binding.device.key()).unwrap()).await.unwrap();
     network.pay(1_000).await;
     network.run_epoch(&stage, Epoch(0)).await;
     let ledger = network.ledger(&network.operator);

@@ -194,6 +194,28 @@ impl PublicKey {
         point.map(Self).ok_or(PublicKeyError::NotOnCurve)
     }
 
+    /// What of an ECDSA point its compressed form leaves out: y, big-endian.
+    pub(crate) fn y(&self) -> Option<[u8; 32]> {
+        match &self.0 {
+            Point::Ed25519 { .. } => None,
+            Point::P256(point) | Point::Secp256k1(point) => point.last_chunk().copied(),
+        }
+    }
+
+    /// As [`PublicKey::checked_before`], without computing the y of an ECDSA point a second time.
+    pub(crate) fn checked_before_with(key: TypedKey, y: [u8; 32]) -> Result<Self, PublicKeyError> {
+        let mut point = [0; 64];
+        for (to, from) in point.iter_mut().zip(key.key().iter().skip(1).chain(&y)) {
+            *to = *from;
+        }
+        let read = match key.key_type() {
+            KeyType::P256 => Self(Point::P256(point)),
+            KeyType::Secp256k1 => Self(Point::Secp256k1(point)),
+            found => return Err(PublicKeyError::Type { found, expected: "P-256 or secp256k1" }),
+        };
+        if read.typed() == key { Ok(read) } else { Err(PublicKeyError::NotOnCurve) }
+    }
+
     /// An Ed25519 key made here, which is fit by the way it was made.
     pub(crate) const fn known_fit(bytes: [u8; 32]) -> Self {
         Self(Point::Ed25519 { bytes, is_fit: true })

@@ -51,8 +51,8 @@ pub use receipt::{Head, InclusionError, Receipt, ReceiptError, check_inclusion};
 #[cfg(feature = "std")]
 pub use registry::MemoryRegistry;
 pub use registry::{
-    DeviceRecord, DeviceRegistry, KeyEpoch, ReadError, Registered, Registry, RegistryError, SnapshotError,
-    SubmitError,
+    Arrival, DeviceRecord, DeviceRegistry, KeyEnd, KeyEpoch, NotCounted, Past, Pause, ReadError, Registered,
+    Registry, RegistryError, SnapshotError, Standing, Status, SubmitError, Tenure,
 };
 pub use replay::{Fresh, ReplayError, ReplayMarks};
 pub use sign1::Sign1Error;

@@ -9,10 +9,10 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use common::{NOW, domain, key};
-use depin_core::{DeviceId, KeyId, KeyType, Text, TypedKey};
+use depin_core::{DeviceId, KeyId, KeyType, Text, Timestamp, TypedKey};
 use depin_identity::{
-    AcceptedBinding, Action, DeviceRecord, DeviceRegistry, DeviceSigner, Did, DidDocument, DidError,
-    DidResolver, Domain, MemoryRegistry, ReadError, Registry, Resolvers, SignError, Signature, SubmitError,
+    AcceptedBinding, DeviceRecord, DeviceRegistry, DeviceSigner, Did, DidDocument, DidError, DidResolver,
+    Domain, MemoryRegistry, ReadError, Registry, Resolvers, SignError, Signature, SubmitError,
     conformance::{RegistryRules, Violation, device_signer, did_resolver},
     did::{KeyMethod, Resolution},
 };
@@ -47,6 +47,12 @@ enum Fault {
     Resurrects,
     ShowsNothing,
     LosesOwnershipEpochs,
+    ActivatesAtOnce,
+    KeepsTheOldKey,
+    GivesKeysBack,
+    TrustsStolenKeys,
+    NeverPauses,
+    TellsNoTime,
     IsDown,
 }
 
@@ -62,15 +68,34 @@ impl Broken {
         Self { right: memory(), wrong: Mutex::new(Vec::new()), fault }
     }
 
+    /// Writes `binding` down as something happened to it that should not have.
     fn force(&self, binding: &AcceptedBinding, record: Option<DeviceRecord>) {
         let binding = binding.binding();
-        let mut record = record.unwrap_or_else(|| DeviceRecord::registered(binding.device, binding.owner));
-        match binding.action {
-            Action::Register => record.active = true,
-            Action::Transfer { new_owner } => record.owner = new_owner,
-            Action::Deactivate => record.active = false,
-        }
+        let fresh = || DeviceRecord::registered(binding.device, binding.owner, true, NOW);
+        let mut record = record.unwrap_or_else(fresh);
+        record.next_nonce += 1;
         self.wrong.lock().unwrap().push(record);
+    }
+
+    /// How `fault` shows a record.
+    fn shown(&self, mut record: DeviceRecord) -> DeviceRecord {
+        match self.fault {
+            Fault::LosesOwnershipEpochs => record.ownership_epoch = 0,
+            Fault::ActivatesAtOnce => record.activated = record.activated.or(Some(record.registered)),
+            Fault::TellsNoTime => record.registered = Timestamp(0),
+            Fault::KeepsTheOldKey => {
+                if let Some(past) = &mut record.past {
+                    past.keys.truncate(1);
+                }
+            }
+            Fault::NeverPauses => {
+                if let Some(past) = &mut record.past {
+                    past.pauses.clear();
+                }
+            }
+            _ => {}
+        }
+        record
     }
 }
 
@@ -85,24 +110,27 @@ impl DeviceRegistry for Broken {
         let record = self.right.device(device).await?;
         Ok(match self.fault {
             Fault::ShowsNothing => None,
-            Fault::LosesOwnershipEpochs => record.map(|record| DeviceRecord { ownership_epoch: 0, ..record }),
-            _ => wrong.or(record),
+            _ => wrong.or(record).map(|record| self.shown(record)),
         })
     }
 
     async fn by_key(&self, id: &KeyId) -> Result<Option<DeviceRecord>, ReadError> {
         match self.fault {
             Fault::ForgetsKeys => Ok(None),
-            _ => self.right.by_key(id).await,
+            _ => Ok(self.right.by_key(id).await?.map(|record| self.shown(record))),
         }
     }
 
     async fn submit(&self, binding: &AcceptedBinding) -> Result<(), SubmitError> {
-        use depin_identity::RegistryError::{Deactivated, Known, Nonce, Owner};
+        use depin_identity::RegistryError::{
+            Deactivated, KeyIdTaken, Known, Nonce, Owner, PresentKeyCompromised,
+        };
         let record = self.device(&binding.binding().device).await.unwrap();
         match (self.fault, self.right.submit(binding).await) {
             (Fault::IsDown, _) => Err(SubmitError::Unavailable { reason: "no route".to_owned() }),
             (Fault::IgnoresNonces, Err(SubmitError::Refused(Nonce { .. })))
+            | (Fault::GivesKeysBack, Err(SubmitError::Refused(KeyIdTaken { .. })))
+            | (Fault::TrustsStolenKeys, Err(SubmitError::Refused(PresentKeyCompromised { .. })))
             | (Fault::IgnoresDomains, Err(SubmitError::Domain { .. })) => {
                 self.force(binding, record);
                 Ok(())
@@ -114,7 +142,7 @@ impl DeviceRegistry for Broken {
                 Ok(())
             }
             (Fault::Resurrects, Err(SubmitError::Refused(Known { .. } | Deactivated { .. })))
-                if record.as_ref().is_some_and(|record| !record.active) =>
+                if record.as_ref().is_some_and(|record| record.deactivated().is_some()) =>
             {
                 self.force(binding, record);
                 Ok(())
@@ -129,10 +157,15 @@ fn every_broken_registry_is_caught_by_the_rule_it_breaks() {
     for (fault, rule) in [
         (Fault::ForgetsKeys, "a_registration_shows"),
         (Fault::ShowsNothing, "a_registration_shows"),
+        (Fault::TellsNoTime, "a_registration_shows"),
         (Fault::IgnoresDomains, "another_domain_is_refused"),
         (Fault::LosesOwnershipEpochs, "a_transfer_shows"),
         (Fault::IgnoresNonces, "a_nonce_serves_once"),
         (Fault::IgnoresOwners, "only_the_owner_disposes"),
+        (Fault::ActivatesAtOnce, "an_activation_shows"),
+        (Fault::GivesKeysBack, "a_key_id_stays_taken"),
+        (Fault::TrustsStolenKeys, "a_compromised_key_proves_nothing"),
+        (Fault::NeverPauses, "a_suspension_shows_and_ends"),
         (Fault::Resurrects, "deactivation_is_for_ever"),
         // A registry that is down has not refused anything.
         (Fault::IsDown, "unknown_devices_are_absent"),
@@ -140,6 +173,11 @@ fn every_broken_registry_is_caught_by_the_rule_it_breaks() {
         let violation = judge(&Broken::new(fault)).expect_err(rule);
         assert_eq!(violation.rule, rule, "{fault:?}: {violation}");
     }
+    // A transfer brings a key as well.
+    let forgetful = Broken::new(Fault::KeepsTheOldKey);
+    let rules = RegistryRules::new(&forgetful, [1; 32], NOW);
+    assert_eq!(pollster::block_on(rules.a_rotation_shows()).unwrap_err().rule, "a_rotation_shows");
+    assert_eq!(pollster::block_on(rules.a_transfer_shows()).unwrap_err().rule, "a_transfer_shows");
 }
 
 /// Signs something else, or with another key than it names.

@@ -164,14 +164,21 @@ impl Device {
         deadline: u64,
     ) -> Result<SignedBinding, DeviceError> {
         let device = DeviceId(key.public().typed());
-        let binding =
-            Binding { action: Action::Register, device, owner: self.owner(), domain, nonce, deadline };
+        let binding = Binding {
+            action: Action::Register { active: true },
+            device,
+            owner: self.owner(),
+            domain,
+            nonce,
+            deadline,
+        };
         let signature = self.owner.sign_hash_sync(&binding.signing_hash())?;
         Ok(SignedBinding {
             binding,
-            owner_signature: OwnerSignature(signature.as_bytes()),
+            owner_signature: Some(OwnerSignature(signature.as_bytes())),
             new_owner_signature: None,
             device_proof: Some(key.signature(&binding.device_proof_message())),
+            new_key_proof: None,
         })
     }
 

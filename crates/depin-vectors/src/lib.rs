@@ -38,7 +38,8 @@ pub fn installed(wanted: &[&str]) -> bool {
         if name.contains('/') {
             return Path::new(name).exists();
         }
-        let run = Command::new(name).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let run =
+            Command::new(name).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         run.is_ok()
     };
     let Some(missing) = wanted.iter().find(|name| !found(name)) else { return true };

@@ -328,7 +328,7 @@ impl Bundle {
         let mut payouts = std::collections::BTreeMap::new();
         for section in &self.devices {
             let (Some(record), true) = (&section.record, section.earned > Amount::ZERO) else { continue };
-            let sum: &mut Amount = payouts.entry(record.owner).or_default();
+            let sum: &mut Amount = payouts.entry(record.owner_at(self.header.epoch)).or_default();
             // The sum over all devices was checked when the epoch closed.
             *sum = sum.checked_add(section.earned).unwrap_or(Amount::MAX);
         }

@@ -2,11 +2,12 @@
 
 #[cfg(feature = "node")]
 use depin_core::NetworkId;
-use depin_core::{DeviceId, Digest, KeyId, Side, Timestamp, TypedKey, sha256};
+use depin_core::{DeviceId, Digest, Epoch, KeyId, Side, Timestamp, TypedKey, sha256};
 #[cfg(feature = "node")]
 use depin_identity::SigPolicy;
 use depin_identity::{
-    Envelope, EnvelopeError, PublicKey, Registry, Report, Sign1Error, VerifiedReport, clock_skew,
+    Arrival, DeviceRecord, Envelope, EnvelopeError, KeyEpoch, PublicKey, Registry, Report, Sign1Error,
+    VerifiedReport, clock_skew,
 };
 
 use crate::{entry::Refusal, params::NetworkParams};
@@ -50,6 +51,15 @@ pub(crate) struct SignedReport {
     verified: VerifiedReport,
 }
 
+/// When a report came: what of it decides, beside its numbers, whether its key was good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The moment.
+    pub at: Timestamp,
+    /// The epoch.
+    pub epoch: Epoch,
+}
+
 /// Checks an envelope as it came.
 ///
 /// # Errors
@@ -58,7 +68,7 @@ pub fn check_report(
     registry: &Registry,
     params: &NetworkParams,
     envelope: &[u8],
-    received: Timestamp,
+    received: Received,
 ) -> Result<CheckedReport, Refusal> {
     check_report_knowing(registry, params, envelope, received, |_| false)
 }
@@ -68,7 +78,7 @@ pub(crate) fn check_report_knowing(
     registry: &Registry,
     params: &NetworkParams,
     envelope: &[u8],
-    received: Timestamp,
+    received: Received,
     is_signed: impl FnOnce(&TypedKey) -> bool,
 ) -> Result<CheckedReport, Refusal> {
     let envelope = Envelope::parse(envelope).map_err(|error| malformed(&error))?;
@@ -125,26 +135,37 @@ pub(crate) fn check_standing(
     registry: &Registry,
     params: &NetworkParams,
     signed: SignedReport,
-    received: Timestamp,
+    received: Received,
 ) -> Result<CheckedReport, Refusal> {
     let SignedReport { device, key, epoch, statement, verified } = signed;
     let known = registry.by_key(&key).filter(|known| known.record.device == device && known.epoch == epoch);
     let Some(known) = known else { return Err(unknown(key)) };
-    if !known.record.active {
-        return Err(refusal(
-            Some(device),
-            "deactivated",
-            "a report",
-            "none: the device was switched off for ever",
-        ));
-    }
     let report = verified.into_report();
-    let skew = clock_skew(report.time, received, params.clock_skew);
+    check_key(known.record, &known.key_epoch(), params, &report, received)?;
+    let skew = clock_skew(report.time, received.at, params.clock_skew);
     if !skew.is_within() {
         let finding = skew.finding();
         return Err(refusal(Some(device), "clock", finding.observed, &finding.limit));
     }
     Ok(CheckedReport { device, key, key_epoch: epoch, statement, report, _checked: Checked })
+}
+
+/// Whether a report under `key` counts by what the registry says of its device: at the door with what is known then, and once more at the cut.
+///
+/// # Errors
+/// The refusal.
+pub(crate) fn check_key(
+    record: &DeviceRecord,
+    key: &KeyEpoch,
+    params: &NetworkParams,
+    report: &Report,
+    received: Received,
+) -> Result<(), Refusal> {
+    let Report { boot, sequence, .. } = *report;
+    let arrival = Arrival { received: received.at, epoch: received.epoch, boot, sequence };
+    record
+        .judge(key, arrival, params.rotation_grace)
+        .map_err(|error| refusal(Some(record.device), error.reason(), error.to_string(), error.limit()))
 }
 
 fn unknown(key: KeyId) -> Refusal {

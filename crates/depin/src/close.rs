@@ -6,6 +6,7 @@ use std::{
 };
 
 use depin_core::{Address, Amount, DeviceId, Digest, Epoch};
+use depin_identity::KeyEpoch;
 use depin_proof::Schedule;
 use depin_rewards::{Charge, ClaimTree, Earned, EpochDemand, Line, apportion};
 
@@ -269,6 +270,13 @@ impl Fold {
                 deal.spent = deal.spent.checked_add(cost).map_err(sum)?;
             }
             carried.deals.retain(|deal| !deal.is_over(epoch));
+            let record = state.registry.device(device);
+            let grace = network.params().rotation_grace;
+            // Nothing under a key that is over is counted again, so what was seen of it need not be known.
+            let is_over = |key: KeyEpoch| key.is_over(self.latest, epoch, grace);
+            carried
+                .marks
+                .retain(|known| !record.and_then(|record| record.key(&known.key)).is_some_and(is_over));
             for key in &mut carried.marks {
                 key.marks.settle();
             }
@@ -297,7 +305,7 @@ fn lines(epoch: Epoch, network: &Network, state: &State, judged: &BTreeMap<Devic
                 deal: id,
                 customer: deal.signed.deal.customer,
                 device: *device,
-                account: record.owner,
+                account: record.owner_at(epoch),
                 price: deal.signed.deal.price,
                 full: deal.signed.deal.full.clone(),
                 outcome: found.outcome,

@@ -89,20 +89,29 @@ fn judge_device(
     device: DeviceId,
 ) -> Judged {
     let carried = fold.state.carried(&device);
-    let active = fold.state.registry.device(&device).is_some_and(|record| record.active);
-    let reports = fold.reports.get(&device).map_or(&[][..], Vec::as_slice);
-    let deals: Vec<&DealState> = carried.deals.iter().filter(|deal| active && deal.is_due(epoch)).collect();
+    let lives = fold.state.registry.device(&device).is_some_and(|record| record.deactivated().is_none());
+    let deals: Vec<&DealState> = carried.deals.iter().filter(|deal| lives && deal.is_due(epoch)).collect();
     let mut notes = fold.notes.get(&device).cloned().unwrap_or_default();
+    let mut reports = Vec::new();
+    for counted in fold.reports.get(&device).map_or(&[][..], Vec::as_slice) {
+        match counted.judge_again(fold, network, epoch) {
+            Ok(()) => reports.push(counted),
+            Err(finding) => notes.push(finding),
+        }
+    }
     let mut judged = Judged::default();
-    for service in services(network, &deals, reports) {
+    for service in services(network, &deals, &reports) {
         let wanted: Vec<Wanted<'_>> = deals
             .iter()
             .map(|deal| &deal.signed)
             .filter(|signed| signed.deal.service == service)
             .map(|signed| Wanted { id: signed.deal.id(), subject: &signed.subject, full: &signed.deal.full })
             .collect();
-        let evidence: Vec<Evidence<'_>> =
-            reports.iter().filter(|counted| concerns(counted, &service)).map(Counted::evidence).collect();
+        let evidence: Vec<Evidence<'_>> = reports
+            .iter()
+            .filter(|counted| concerns(counted, &service))
+            .map(|counted| counted.evidence())
+            .collect();
         let case = Case {
             network: network.params().network(),
             device,
@@ -154,7 +163,7 @@ impl Counted {
 }
 
 /// Services with a deal or with a report: a report of the kind `storage.answer` concerns the service `storage`.
-fn services(network: &Network, deals: &[&DealState], reports: &[Counted]) -> BTreeSet<Text> {
+fn services(network: &Network, deals: &[&DealState], reports: &[&Counted]) -> BTreeSet<Text> {
     let mut services: BTreeSet<Text> = deals.iter().map(|deal| deal.signed.deal.service.clone()).collect();
     let known = network.verifiers().services().map(|(service, _)| service);
     services

@@ -67,6 +67,9 @@ pub struct NetworkParams {
     /// How Ed25519 signatures of reports are judged.
     #[n(16)]
     pub sig_policy: SigPolicy,
+    /// For how long after a rotation the reports that the key before had signed may still arrive.
+    #[n(17)]
+    pub rotation_grace: Millis,
 }
 
 /// A kind of beacon and its trust anchor.
@@ -142,6 +145,7 @@ impl NetworkParams {
         Bounds::new("network.answer-bps", u128::from(self.commit.value()).saturating_add(1), 9_999)
             .check(self.answer.value())?;
         Bounds::new("network.open-limit-epochs", 0, 64).check(self.open_limit)?;
+        Bounds::new("network.rotation-grace-ms", 0, 31 * day).check(self.rotation_grace.0)?;
         Bounds::new("network.services", 1, 64)
             .check(u128::try_from(self.services.len()).unwrap_or(u128::MAX))?;
         Ok(())

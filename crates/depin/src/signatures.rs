@@ -150,7 +150,7 @@ fn of_devices<S: Borrow<DeviceSection>>(
 fn of_these<S: Borrow<DeviceSection>>(params: &NetworkParams, sections: &[S]) -> Signatures {
     let carried = |section: &S| {
         let record = section.borrow().before.record.as_ref();
-        record.into_iter().flat_map(|record| &record.keys).map(|known| known.key).collect::<Vec<_>>()
+        record.into_iter().flat_map(|record| record.keys()).map(|known| known.key).collect::<Vec<_>>()
     };
     let registered = |section: &S| {
         let events = section.borrow().entries.iter().filter_map(|indexed| match &indexed.entry {
@@ -159,6 +159,9 @@ fn of_these<S: Borrow<DeviceSection>>(params: &NetworkParams, sections: &[S]) ->
         });
         let keys = events.filter_map(|event| match event {
             ChainEvent::DeviceRegistered { device, .. } => Some(*device.key()),
+            ChainEvent::KeyRotated { new_key, .. } | ChainEvent::DeviceTransferred { new_key, .. } => {
+                Some(*new_key)
+            }
             _ => None,
         });
         keys.collect::<Vec<_>>()

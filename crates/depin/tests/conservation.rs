@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use common::*;
 use depin::{Bundle, Catalogue, audit, audit::audit_succession, audit_excerpt, excerpt::Excerpt};
-use depin_core::{Address, Amount, Deal};
+use depin_core::{Address, Amount, Deal, sha256};
+use depin_identity::SoftwareKey;
 use depin_proof::possession::ANSWER_KIND;
 use depin_rewards::{Constant, Credit, CurveParams, DemandParams};
 use proptest::prelude::*;
@@ -180,15 +181,18 @@ fn run(plan: &Plan) -> (World, BTreeMap<Address, (u128, u128)>) {
         }
         if let Some(at) = epoch.sold.filter(|at| gone.get(*at) == Some(&false)) {
             let buyer = wallet(&format!("buyer {at}"));
-            world.chain(devices[at].transfer(buyer.address(), nonces[at]));
-            devices[at].owner = buyer;
+            let key = SoftwareKey::from_seed(sha256(&[&at.to_be_bytes(), &u64::to_be_bytes(nonces[at])]).0);
+            // The sale counts from the next epoch on, and the device signs with its new key from then on.
+            let next = world.epoch.next().unwrap();
+            world.chain(devices[at].sale(&buyer, &key, next, nonces[at]));
+            (devices[at].owner, devices[at].key) = (buyer, key);
             // Somebody who owns it already cannot buy it again.
             nonces[at] += 1;
         }
         if let Some(at) = epoch.off.filter(|at| gone.get(*at) == Some(&false)) {
             world.chain(depin_core::ChainEvent::DeviceDeactivated {
                 device: devices[at].id().on_chain(),
-                at: depin_core::Timestamp::default(),
+                at: world.now,
             });
             gone[at] = true;
         }

@@ -82,7 +82,7 @@ fn signed(bytes: &[u8], keys: Option<&Bundle>) -> Result<String> {
             .devices
             .iter()
             .filter_map(|section| section.record.as_ref())
-            .flat_map(|record| &record.keys)
+            .flat_map(|record| record.keys())
             .find(|known| known.key.id() == envelope.key_id());
         let Some(key) = key else { bail!("no device of this bundle has the key {}", envelope.key_id()) };
         let params = &bundle.header.params;

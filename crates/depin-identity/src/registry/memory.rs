@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use depin_core::{DeviceId, KeyId};
 
 use super::{DeviceRecord, DeviceRegistry, ReadError, Registry, RegistryError, SubmitError};
-use crate::{AcceptedBinding, Action, Domain};
+use crate::{AcceptedBinding, Action};
 
 /// A registry in memory: for tests and for networks without a chain. Its snapshot is [`Registry::to_snapshot`] of [`MemoryRegistry::state`].
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl MemoryRegistry {
 
 #[async_trait]
 impl DeviceRegistry for MemoryRegistry {
-    fn domain(&self) -> Domain {
+    fn domain(&self) -> crate::Domain {
         self.lock().domain()
     }
 
@@ -57,18 +57,22 @@ impl DeviceRegistry for MemoryRegistry {
 /// What the contract checks before it emits an event, and the fold over events therefore need not.
 fn check_next(state: &Registry, binding: &AcceptedBinding) -> Result<(), RegistryError> {
     let binding = binding.binding();
-    match (state.device(&binding.device), binding.action) {
-        (Some(record), Action::Register) => Err(RegistryError::Known { device: record.device }),
-        (None, Action::Register) if binding.nonce == 0 => Ok(()),
-        (None, Action::Register) => Err(RegistryError::Nonce { found: binding.nonce, expected: 0 }),
-        (None, _) => Err(RegistryError::Unknown { device: binding.device.on_chain() }),
-        (Some(record), _) if !record.active => Err(RegistryError::Deactivated { device: record.device }),
-        (Some(record), _) if binding.owner != record.owner => {
+    let Some(record) = state.device(&binding.device) else {
+        return match binding.action {
+            // The fold says the rest.
+            Action::Register { .. } => Ok(()),
+            _ => Err(RegistryError::Unknown { device: binding.device.on_chain() }),
+        };
+    };
+    match binding.action {
+        Action::Register { .. } => Err(RegistryError::Known { device: record.device }),
+        _ if record.deactivated().is_some() => Err(RegistryError::Deactivated { device: record.device }),
+        _ if binding.owner != record.owner => {
             Err(RegistryError::Owner { found: binding.owner, expected: record.owner })
         }
-        (Some(record), _) if binding.nonce != record.next_nonce => {
+        _ if binding.nonce != record.next_nonce => {
             Err(RegistryError::Nonce { found: binding.nonce, expected: record.next_nonce })
         }
-        (Some(_), _) => Ok(()),
+        _ => Ok(()),
     }
 }

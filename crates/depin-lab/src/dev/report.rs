@@ -212,9 +212,11 @@ async fn device_report(
     bundles: &[Bundle],
     problems: &mut Vec<String>,
 ) -> Result<DeviceReport, DevError> {
-    let own = bundles.iter().flat_map(|bundle| &bundle.devices).filter(|section| {
-        let owner = section.record.as_ref().map(|record| record.owner);
-        section.device == role.device && owner == Some(role.owner)
+    let own = bundles.iter().flat_map(|bundle| {
+        bundle.devices.iter().filter(|section| {
+            let owner = section.record.as_ref().map(|record| record.owner_at(bundle.header.epoch));
+            section.device == role.device && owner == Some(role.owner)
+        })
     });
     let (mut units, mut earned, mut wanted) = (0_u128, Amount::ZERO, false);
     for section in own {

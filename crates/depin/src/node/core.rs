@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bundle::Bundle,
-    check::{SignedReport, check_standing},
+    check::{Received, SignedReport, check_standing},
     close::{CloseError, Closed, Decided, EpochInput, Slot, Succession, close},
     entry::{Entry, Refusal},
     fold::Fold,
@@ -112,9 +112,9 @@ impl Core {
         if let Some((place, edge)) = self.recent.find(&digest) {
             return Ok((Door::Known(place, edge), None));
         }
-        let fold = &self.fold;
+        let (fold, came) = (&self.fold, Received { at: received, epoch: self.epoch });
         let checked = signed
-            .and_then(|signed| check_standing(&fold.state.registry, network.params(), signed, received))
+            .and_then(|signed| check_standing(&fold.state.registry, network.params(), signed, came))
             .and_then(|checked| fold.would_count(network, &checked).map(|()| checked))
             .and_then(|checked| room::for_report(fold, network, checked.device, &envelope).map(|()| checked));
         match checked {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use depin_core::{DeviceId, KeyId, Outcome, Text, Timestamp, Units, Verdict, cbor, sha256};
-use depin_identity::{Envelope, ReplayError, Report};
+use depin_identity::{Arrival, DeviceRecord, Envelope, ReplayError, Report};
 use depin_index::{
     ClaimFacts, CustomerEpoch, DeviceEpoch, EpochFacts, Line, RefusalFacts, ReportEpoch, VerdictCounts,
 };
@@ -50,7 +50,7 @@ pub(super) fn epoch_facts(bundle: &Bundle) -> EpochFacts {
                 burned: charge.burned,
             })
             .collect(),
-        reports: bundle.devices.iter().filter_map(report_epoch).collect(),
+        reports: bundle.devices.iter().filter_map(|section| report_epoch(bundle, section)).collect(),
         refusals: refusals(bundle),
     }
 }
@@ -59,7 +59,7 @@ fn device_epoch(bundle: &Bundle, section: &DeviceSection) -> Option<DeviceEpoch>
     let quantity = section.lines.iter().map(|line| line.units).fold(0, u128::saturating_add);
     Some(DeviceEpoch {
         device: section.device,
-        owner: section.record.as_ref()?.owner,
+        owner: section.record.as_ref()?.owner_at(bundle.header.epoch),
         units: Units::new(bundle.header.params.unit.clone(), quantity),
         earned: section.earned,
         lines: section.lines.iter().map(line).collect(),
@@ -78,7 +78,7 @@ fn line(earned: &depin_rewards::Earned) -> Line {
 }
 
 /// The reports of a device that counted, and the sequence numbers they skipped; none if it sent none.
-fn report_epoch(section: &DeviceSection) -> Option<ReportEpoch> {
+fn report_epoch(bundle: &Bundle, section: &DeviceSection) -> Option<ReportEpoch> {
     let mut sent: Vec<_> = section
         .entries
         .iter()
@@ -97,6 +97,9 @@ fn report_epoch(section: &DeviceSection) -> Option<ReportEpoch> {
     let any = !sent.is_empty();
     for (_, received, envelope) in sent {
         let Some((key, report)) = counted(&mut state, envelope) else { continue };
+        if !still_counts(bundle, section, key, &report, received) {
+            continue;
+        }
         counts.counted = counts.counted.saturating_add(1);
         counts.span = Some((counts.span.map_or(received, |(first, _)| first), received));
         // A start of the device that is new may begin at any number.
@@ -122,6 +125,23 @@ fn counted(state: &mut DeviceState, envelope: &[u8]) -> Option<(KeyId, Report)> 
     }
     state.remember_statement(statement, report.time);
     Some((envelope.key_id(), report))
+}
+
+/// Whether the registry's word at the cut lets a report count.
+fn still_counts(
+    bundle: &Bundle,
+    section: &DeviceSection,
+    key: KeyId,
+    report: &Report,
+    received: Timestamp,
+) -> bool {
+    let (Report { boot, sequence, .. }, epoch) = (report, bundle.header.epoch);
+    let arrival = Arrival { received, epoch, boot: *boot, sequence: *sequence };
+    let judge = |record: &DeviceRecord| {
+        let key = record.key(&key)?;
+        record.judge(&key, arrival, bundle.header.params.rotation_grace).ok()
+    };
+    section.record.as_ref().and_then(judge).is_some()
 }
 
 /// A device with several services has several verdicts; the index shows one, with every contribution and finding.

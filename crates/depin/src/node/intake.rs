@@ -10,7 +10,7 @@ use std::{
 };
 
 use depin_core::{DeviceId, Digest, SignedDeal, sha256};
-use depin_identity::{Action, Binding, DeviceRegistry, Envelope, SignedBinding};
+use depin_identity::{Action, Binding, DeviceRegistry, Envelope, SignedBinding, Status};
 use rayon::prelude::*;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
@@ -265,7 +265,8 @@ async fn register_all(inner: &Arc<Inner>, registrations: Vec<Registration>) {
 
 async fn register(inner: &Arc<Inner>, binding: SignedBinding) -> Result<DeviceId, Refused> {
     let device = binding.binding.device;
-    let accepted = binding.verify(inner.now()).map_err(|error| Refused {
+    let known = inner.lock().await.fold.state.registry.device(&device).map(|record| record.present_key().key);
+    let accepted = binding.verify(inner.now(), known.unwrap_or(*device.key())).map_err(|error| Refused {
         code: "binding",
         message: error.to_string(),
         next: "sign the binding again for this network",
@@ -287,10 +288,17 @@ async fn register(inner: &Arc<Inner>, binding: SignedBinding) -> Result<DeviceId
 /// Whether the device stands on chain as `binding` leaves it: whoever did not hear the answer asks again.
 async fn is_done(inner: &Inner, binding: &Binding) -> bool {
     let Ok(Some(record)) = inner.chain.registry().device(&binding.device).await else { return false };
+    let (status, present) = (record.status(), record.present_key());
     let done = match binding.action {
-        Action::Register => record.active && record.owner == binding.owner,
-        Action::Transfer { new_owner } => record.active && record.owner == new_owner,
-        Action::Deactivate => !record.active,
+        Action::Register { active } => {
+            record.owner == binding.owner && (status == Status::Active) == active && present.epoch == 0
+        }
+        Action::Transfer { new_owner, new_key, .. } => record.owner == new_owner && present.key == new_key,
+        Action::Rotate { new_key, .. } => present.key == new_key,
+        Action::Compromise { key, .. } => record.key(&key).is_some_and(|key| key.compromised.is_some()),
+        Action::Activate | Action::Resume => status == Status::Active,
+        Action::Suspend => status == Status::Suspended,
+        Action::Deactivate => status == Status::Deactivated,
     };
     done && record.next_nonce.checked_sub(1) == Some(binding.nonce)
 }

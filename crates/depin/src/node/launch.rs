@@ -116,6 +116,7 @@ impl Launch {
             open_limit: 2,
             unit: possession::UNIT.into(),
             sig_policy: SigPolicy::Strict,
+            rotation_grace: Millis(3_600_000),
         })
     }
 

@@ -107,6 +107,7 @@ mod tests {
             open_limit: 2,
             unit: possession::UNIT.into(),
             sig_policy: SigPolicy::Strict,
+            rotation_grace: Millis(3_600_000),
         };
         Network::new(params, &Catalogue::standard()).unwrap()
     }

@@ -1,5 +1,7 @@
 //! One device's part of a bundle.
 
+use depin_identity::SoftwareKey;
+
 use super::*;
 
 #[test]
@@ -100,12 +102,27 @@ fn an_excerpt_holds_when_the_device_changed_in_the_epoch() {
     world.open();
     holds(&world.honest(&mut [&mut device]));
     world.open();
-    world.chain(device.transfer(wallet("buyer").address(), 1));
+    let key = SoftwareKey::from_seed([8; 32]);
+    world.chain(device.transfer(&wallet("buyer"), &key, 1));
+    (device.owner, device.key) = (wallet("buyer"), key);
     holds(&world.honest(&mut [&mut device]));
+    world.open();
+    world.commit(&mut device);
+    let key = SoftwareKey::from_seed([9; 32]);
+    world.chain(device.rotation(&key, (0, device.sequence), 2, world.now));
+    let stolen = device.key.public().id();
+    device.key = key;
+    world.beacon();
+    world.answer(&mut device);
+    let (device_id, since, at) = (device.id().on_chain(), world.now, world.now);
+    world.chain(ChainEvent::KeyCompromised { device: device_id, key: stolen, since, at });
+    world.chain(ChainEvent::DeviceSuspended { device: device_id, at: since });
+    holds(&world.end());
+    world.chain(ChainEvent::DeviceResumed { device: device_id, at: world.now });
     world.open();
     world.beacon();
     world.answer(&mut device);
-    world.chain(ChainEvent::DeviceDeactivated { device: device.id().on_chain(), at: Timestamp::default() });
+    world.chain(ChainEvent::DeviceDeactivated { device: device.id().on_chain(), at: world.now });
     world.answer(&mut device);
     holds(&world.end());
 }

@@ -72,7 +72,12 @@ fn a_bundle_that_starts_from_an_unfit_key_is_refused_however_it_is_audited() {
         let mut device = Device::new("a");
         let mut world = World::of(&wallet("customer"), &[&device], 2);
         world.honest(&mut [&mut device]);
-        let unfit = DeviceRecord::registered(DeviceId(TypedKey::ed25519(&key)), wallet("thief").address());
+        let unfit = DeviceRecord::registered(
+            DeviceId(TypedKey::ed25519(&key)),
+            wallet("thief").address(),
+            true,
+            Timestamp(0),
+        );
         let mut records: Vec<_> = world.state.registry.devices().cloned().chain([unfit.clone()]).collect();
         records.sort_by_key(|record| record.device);
         let domain = world.state.registry.domain();

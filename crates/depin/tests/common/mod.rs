@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // shared by several tests, each of which uses a part
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests fail by panicking
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy::signers::{SignerSync, local::PrivateKeySigner};
 use depin::{
@@ -16,9 +16,11 @@ use depin::{
 };
 use depin_core::{
     Address, Amount, Bps, ChainEvent, Deal, DeviceId, Digest, Epoch, Finding, Located, Millis, SignedDeal,
-    Text, Timestamp, Units, cbor, sha256,
+    Text, Timestamp, TypedKey, Units, cbor, sha256,
 };
-use depin_identity::{Action, Binding, Domain, Head, Receipt, Report, SigPolicy, SoftwareKey};
+use depin_identity::{
+    Action, Binding, Domain, Head, OwnerSignature, Receipt, Report, SigPolicy, SignedBinding, SoftwareKey,
+};
 use depin_proof::{
     SeedBeacon,
     commp::{Piece, commit},
@@ -32,6 +34,8 @@ pub const GENESIS: u64 = 1_767_225_600_000;
 pub const EPOCH: u64 = 100_000;
 pub const COMMIT: u64 = 30_000;
 pub const ANSWER: u64 = 70_000;
+/// For how long a rotated key still counts.
+pub const GRACE: u64 = 20_000;
 /// Full delivery of one deal: this many bytes for 100 seconds.
 pub const BYTES: usize = 2_000;
 pub const PRICE: u128 = 1_000;
@@ -86,12 +90,16 @@ pub fn params() -> NetworkParams {
         open_limit: 2,
         unit: possession::UNIT.into(),
         sig_policy: SigPolicy::Strict,
+        rotation_grace: Millis(GRACE),
     }
 }
 
 /// A device with its owner and what it keeps.
 #[derive(Clone)]
 pub struct Device {
+    /// The key it was born with.
+    pub born: TypedKey,
+    /// The key it signs with.
     pub key: SoftwareKey,
     pub owner: PrivateKeySigner,
     pub boot: u32,
@@ -113,8 +121,10 @@ impl Device {
     }
 
     pub fn empty(name: &str) -> Self {
+        let key = SoftwareKey::from_seed(sha256(&[b"device", name.as_bytes()]).0);
         Self {
-            key: SoftwareKey::from_seed(sha256(&[b"device", name.as_bytes()]).0),
+            born: key.public().typed(),
+            key,
             owner: wallet(name),
             boot: 0,
             sequence: 0,
@@ -131,7 +141,7 @@ impl Device {
     }
 
     pub fn id(&self) -> DeviceId {
-        DeviceId(self.key.public().typed())
+        DeviceId(self.born)
     }
 
     pub fn binding(&self, action: Action, nonce: u64) -> Binding {
@@ -140,37 +150,51 @@ impl Device {
     }
 
     pub fn registration(&self) -> ChainEvent {
-        let binding = self.binding(Action::Register, 0);
-        let proof = self.key.signature(&binding.device_proof_message()).0.to_vec();
-        let Binding { device, owner, nonce, deadline, .. } = binding;
-        ChainEvent::DeviceRegistered {
-            device,
-            owner,
-            nonce,
-            deadline,
-            proof,
-            active: true,
-            at: Timestamp::default(),
-        }
+        self.registration_of(true)
     }
 
-    pub fn transfer(&self, to: Address, nonce: u64) -> ChainEvent {
-        let binding = self.binding(Action::Transfer { new_owner: to }, nonce);
-        let proof = self.key.signature(&binding.device_proof_message()).0.to_vec();
-        let (device, from, deadline) = (self.id().on_chain(), binding.owner, binding.deadline);
-        ChainEvent::DeviceTransferred {
-            device,
-            from,
-            to,
-            nonce,
-            deadline,
-            proof,
-            new_key: *self.id().key(),
-            new_key_proof: vec![],
-            cut_over: Epoch(0),
-            voucher: Digest::default(),
-            at: Timestamp::default(),
-        }
+    pub fn registration_of(&self, active: bool) -> ChainEvent {
+        self.accepted(Action::Register { active }, 0, None, Timestamp(0))
+    }
+
+    /// A sale that counts from the very epoch in which it becomes known.
+    pub fn transfer(&self, to: &PrivateKeySigner, key: &SoftwareKey, nonce: u64) -> ChainEvent {
+        self.sale(to, key, Epoch(0), nonce)
+    }
+
+    pub fn sale(&self, to: &PrivateKeySigner, key: &SoftwareKey, cut_over: Epoch, nonce: u64) -> ChainEvent {
+        let (new_owner, new_key) = (to.address(), key.public().typed());
+        let action = Action::Transfer { new_owner, new_key, cut_over, voucher: Digest([5; 32]) };
+        self.accepted(action, nonce, Some((key, Some(to))), Timestamp(0))
+    }
+
+    pub fn rotation(&self, key: &SoftwareKey, last: (u32, u64), nonce: u64, at: Timestamp) -> ChainEvent {
+        let (new_key, (last_boot, last_sequence)) = (key.public().typed(), last);
+        self.accepted(Action::Rotate { new_key, last_boot, last_sequence }, nonce, Some((key, None)), at)
+    }
+
+    /// What the chain says once `action` was signed by whoever has to.
+    fn accepted(
+        &self,
+        action: Action,
+        nonce: u64,
+        next: Option<(&SoftwareKey, Option<&PrivateKeySigner>)>,
+        at: Timestamp,
+    ) -> ChainEvent {
+        let binding = self.binding(action, nonce);
+        let message = binding.device_proof_message();
+        let by = |owner: &PrivateKeySigner| {
+            OwnerSignature(owner.sign_hash_sync(&binding.signing_hash()).unwrap().as_bytes())
+        };
+        let rotates = matches!(action, Action::Rotate { .. });
+        let signed = SignedBinding {
+            binding,
+            owner_signature: (!rotates).then(|| by(&self.owner)),
+            new_owner_signature: next.and_then(|(_, owner)| owner).map(by),
+            device_proof: Some(self.key.signature(&message)),
+            new_key_proof: next.map(|(key, _)| key.signature(&message)),
+        };
+        signed.verify(at, self.key.public().typed()).unwrap().to_event()
     }
 
     /// The next report of this device.
@@ -210,8 +234,9 @@ pub fn signed(signer: &PrivateKeySigner, deal: Deal, set: &PieceSet) -> SignedDe
 }
 
 /// A network and its journal, one epoch after the other.
+#[derive(Clone)]
 pub struct World {
-    pub network: Network,
+    pub network: Arc<Network>,
     pub epoch: Epoch,
     pub state: State,
     pub previous: Option<Digest>,
@@ -230,7 +255,7 @@ impl World {
     pub fn with(params: NetworkParams) -> Self {
         let domain = Domain { chain_id: params.chain_id, contract: params.registry };
         Self {
-            network: Network::new(params, &Catalogue::standard()).unwrap(),
+            network: Arc::new(Network::new(params, &Catalogue::standard()).unwrap()),
             epoch: Epoch(0),
             state: State::new(domain),
             previous: None,

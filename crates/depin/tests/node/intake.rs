@@ -191,15 +191,16 @@ async fn a_registration_is_relayed_once_and_shown() {
     assert_eq!(entries(&stage).await, before);
     // The thief who copied the key signs with an own wallet.
     let clone = Device { owner: wallet("thief"), ..device.clone() };
-    let binding = clone.binding(Action::Register, 0);
+    let binding = clone.binding(Action::Register { active: true }, 0);
     let binding = depin_identity::Binding { deadline: GENESIS, ..binding };
     let signed = SignedBinding {
         binding,
-        owner_signature: OwnerSignature(
+        owner_signature: Some(OwnerSignature(
             clone.owner.sign_hash_sync(&binding.signing_hash()).unwrap().as_bytes(),
-        ),
+        )),
         new_owner_signature: None,
         device_proof: Some(clone.key.signature(&binding.device_proof_message())),
+        new_key_proof: None,
     };
     let (status, body) = post(&node, paths::REGISTRATIONS, serde_json::to_vec(&signed).unwrap()).await;
     assert_eq!((status, error(&body).as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "registry"));

@@ -229,11 +229,12 @@ async fn ask_to_register(node: &Node, device: &Device, deadline: u64) -> (Status
 
 /// What registers `device` for its owner.
 pub(crate) fn registration(device: &Device, deadline: u64) -> SignedBinding {
-    let binding = depin_identity::Binding { deadline, ..device.binding(Action::Register, 0) };
-    let owner_signature =
-        OwnerSignature(device.owner.sign_hash_sync(&binding.signing_hash()).unwrap().as_bytes());
+    let binding =
+        depin_identity::Binding { deadline, ..device.binding(Action::Register { active: true }, 0) };
+    let signature = device.owner.sign_hash_sync(&binding.signing_hash()).unwrap();
+    let owner_signature = Some(OwnerSignature(signature.as_bytes()));
     let device_proof = Some(device.key.signature(&binding.device_proof_message()));
-    SignedBinding { binding, owner_signature, new_owner_signature: None, device_proof }
+    SignedBinding { binding, owner_signature, new_owner_signature: None, device_proof, new_key_proof: None }
 }
 
 /// Asks for a registration, whatever comes of it.

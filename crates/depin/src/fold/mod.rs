@@ -1,50 +1,26 @@
 //! The fold over an epoch's journal: what counts, and what is noted instead.
 
+mod chain;
+mod deals;
+mod reports;
+
 use std::collections::BTreeMap;
 
-use depin_core::{
-    Amount, ChainEvent, CheckResult, DeviceId, Digest, Epoch, Finding, Side, SignedDeal, Timestamp,
-};
-use depin_identity::ReplayError;
+use depin_core::{CheckResult, DeviceId, Digest, Epoch, Finding, Side, Timestamp};
 use depin_proof::Beacon;
-use depin_rewards::AcceptedDeal;
+
+pub(crate) use reports::{Counted, Tally};
 
 #[cfg(feature = "node")]
 use crate::log::Frontier;
 use crate::{
-    check::{CheckedReport, check_report_knowing},
+    check::{CheckedReport, Received, check_report_knowing},
     close::{CloseError, Slot},
     entry::{Entry, Indexed},
     network::Network,
     signatures::Known,
-    state::{DealState, Place, State},
+    state::{Place, State},
 };
-
-/// Most reports of one device that a node takes in one epoch.
-#[cfg(feature = "node")]
-const MAX_REPORTS: usize = 4096;
-/// Most refusals of one device that a node writes down in one epoch; the rest is counted.
-#[cfg(feature = "node")]
-const MAX_REFUSALS: usize = 256;
-
-/// A report that the fold counted.
-#[derive(Clone, Debug)]
-pub(crate) struct Counted {
-    pub(crate) index: u64,
-    pub(crate) received: Timestamp,
-    pub(crate) reused: bool,
-    pub(crate) checked: CheckedReport,
-    pub(crate) entry: Entry,
-}
-
-/// How much of its share a device has used in this epoch.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    /// Bytes of the reports that were counted.
-    pub(crate) bytes: usize,
-    /// Refusals that were written down.
-    pub(crate) refusals: usize,
-}
 
 /// What the fold over the journal found.
 #[derive(Clone, Debug)]
@@ -201,8 +177,8 @@ impl Fold {
             Entry::Report { received, envelope } => {
                 let (registry, known) = (&self.state.registry, &mut self.known);
                 let is_signed = |key: &_| known.is_signed(index, key);
-                let checked =
-                    check_report_knowing(registry, network.params(), envelope, *received, is_signed);
+                let came = Received { at: *received, epoch };
+                let checked = check_report_knowing(registry, network.params(), envelope, came, is_signed);
                 self.report(*received, checked, indexed);
                 return Ok(());
             }
@@ -232,7 +208,7 @@ impl Fold {
                 if let Some(last) = self.state.chain.filter(|last| place <= *last) {
                     return Err(format!("the event at {place} of the chain follows the one at {last}"));
                 }
-                let device = self.chain(&located.event)?;
+                let device = self.chain(epoch, &located.event)?;
                 self.state.chain = Some(place);
                 if let Some(device) = device {
                     self.others.entry(device).or_default().push(indexed);
@@ -295,197 +271,6 @@ impl Fold {
                 Ok(())
             }
         }
-    }
-
-    /// Takes in an event; gives the device whose record it changed.
-    fn chain(&mut self, event: &ChainEvent) -> Result<Option<DeviceId>, String> {
-        match event {
-            ChainEvent::DeviceRegistered { .. }
-            | ChainEvent::DeviceTransferred { .. }
-            | ChainEvent::DeviceDeactivated { .. }
-            | ChainEvent::DeviceActivated { .. }
-            | ChainEvent::KeyRotated { .. }
-            | ChainEvent::KeyCompromised { .. }
-            | ChainEvent::DeviceSuspended { .. }
-            | ChainEvent::DeviceResumed { .. } => {
-                // The registrar is not trusted: what does not hold registers nobody, and stays in the ledger for all to see.
-                match self.state.registry.apply(event) {
-                    Ok(()) => Ok(self.changed(event)),
-                    Err(error) => {
-                        tracing::warn!(%error, "a registry event does not hold");
-                        Ok(None)
-                    }
-                }
-            }
-            ChainEvent::CreditsPaid { .. } => {
-                self.state.credits.apply(event).map(|()| None).map_err(|error| error.to_string())
-            }
-            ChainEvent::EpochStarted { epoch, mint_cap, revenue_cap } => {
-                let caps = depin_rewards::Caps { mint: *mint_cap, revenue: *revenue_cap };
-                self.state.caps.insert(*epoch, caps);
-                Ok(None)
-            }
-            // Roots and claims follow from bundles; they decide nothing here.
-            _ => Ok(None),
-        }
-    }
-
-    fn changed(&self, event: &ChainEvent) -> Option<DeviceId> {
-        event.device().and_then(|device| self.state.registry.on_chain(&device)).map(|record| record.device)
-    }
-
-    /// Whether a deal is taken.
-    ///
-    /// # Errors
-    /// Why not, in words.
-    pub(crate) fn check_deal(&self, network: &Network, signed: &SignedDeal) -> Result<AcceptedDeal, String> {
-        let params = network.params();
-        let accepted = AcceptedDeal::verify(signed.clone(), params.chain_id, params.registry)
-            .map_err(|error| error.to_string())?;
-        let deal = accepted.deal();
-        if deal.full.kind != params.unit {
-            return Err(format!(
-                "it is counted in {}; this network pays for {}",
-                deal.full.kind, params.unit
-            ));
-        }
-        if self.state.registry.device(&deal.device).is_none() {
-            return Err("its device is not registered".into());
-        }
-        let known = self.state.devices.get(&deal.device);
-        let by_id = |known: &DealState| known.signed.deal.id().cmp(&accepted.id());
-        if known.is_some_and(|known| known.deals.binary_search_by(by_id).is_ok()) {
-            return Err("it was made before".into());
-        }
-        Ok(accepted)
-    }
-
-    fn deal(
-        &mut self,
-        network: &Network,
-        epoch: Epoch,
-        received: Timestamp,
-        signed: SignedDeal,
-    ) -> Result<(), String> {
-        let id = self.check_deal(network, &signed)?.id();
-        let state = self.state.carried_mut(signed.deal.device);
-        let at = state.deals.partition_point(|known| known.signed.deal.id() < id);
-        // Epochs that were over when the deal was made are no periods of it. Nor is this one once the beacon may be known: what is asked of a
-        // device depends on its deals, and nobody may change the question after the answer.
-        let late =
-            self.opened.is_some_and(|opened| received >= network.params().schedule(opened).commit_until);
-        let current = if late { epoch.next().unwrap_or(epoch) } else { epoch };
-        let cursor = signed.deal.first.max(current);
-        let deal = DealState { cursor, signed, waiting: Vec::new(), spent: Amount::ZERO };
-        state.deals.insert(at, deal);
-        Ok(())
-    }
-
-    /// Counts a report, or notes why it does not count. The checks at the door are made again: what they let through proves nothing.
-    fn report(
-        &mut self,
-        received: Timestamp,
-        checked: Result<CheckedReport, crate::entry::Refusal>,
-        indexed: Indexed,
-    ) {
-        let checked = match checked {
-            Ok(checked) => checked,
-            Err(refusal) => {
-                match refusal.device {
-                    Some(device) => {
-                        self.note(device, refused_finding(&refusal, indexed.index));
-                        self.others.entry(device).or_default().push(indexed);
-                    }
-                    None => self.ledger.push(indexed),
-                }
-                return;
-            }
-        };
-        self.count(indexed, received, checked);
-    }
-
-    /// Counts a report that was checked, or notes why it does not count.
-    fn count(&mut self, indexed: Indexed, received: Timestamp, checked: CheckedReport) {
-        let device = checked.device;
-        let state = self.state.carried_mut(device);
-        let (boot, sequence) = (checked.report.boot, checked.report.sequence);
-        let reused = match state.admit(checked.key, boot, sequence) {
-            Ok(fresh) => fresh.interleaved,
-            // The same numbers with other content: two signers. What it shows still counts if it proves itself.
-            Err(ReplayError::Duplicate { .. }) if !state.has_stated(&checked.statement) => true,
-            Err(error) => {
-                let limit = "each boot and sequence once";
-                let finding =
-                    Finding::fail("report.replay", "replayed", Side::Device, error.to_string(), limit);
-                self.note(device, finding);
-                self.others.entry(device).or_default().push(indexed);
-                return;
-            }
-        };
-        state.remember_statement(checked.statement, checked.report.time);
-        let Indexed { index, entry } = indexed;
-        if let Entry::Report { envelope, .. } = &entry {
-            let tally = self.tallies.entry(device).or_default();
-            tally.bytes = tally.bytes.saturating_add(envelope.len());
-        }
-        // Most devices report once or a few times, and there are many of them.
-        let reports = self.reports.entry(device).or_insert_with(|| Vec::with_capacity(1));
-        reports.push(Counted { index, received, reused, checked, entry });
-    }
-
-    /// Whether a report would count, without counting it: what a node asks at its door.
-    ///
-    /// # Errors
-    /// The refusal that goes into the journal instead.
-    #[cfg(feature = "node")]
-    pub(crate) fn would_count(
-        &self,
-        network: &Network,
-        checked: &CheckedReport,
-    ) -> Result<(), crate::entry::Refusal> {
-        let state = self.state.devices.get(&checked.device);
-        let mut marks = state.and_then(|state| state.marks_of(&checked.key)).cloned().unwrap_or_default();
-        let stated = state.is_some_and(|state| state.has_stated(&checked.statement));
-        let refused = |reason, observed: String, limit: &str| {
-            Err(crate::check::refusal(Some(checked.device), reason, observed, limit))
-        };
-        if self.reports.get(&checked.device).is_some_and(|counted| counted.len() >= MAX_REPORTS) {
-            return refused(
-                "quota",
-                format!("{MAX_REPORTS} reports in this epoch"),
-                &self.next_share(network),
-            );
-        }
-        match marks.admit(checked.report.boot, checked.report.sequence) {
-            Ok(_) => Ok(()),
-            Err(ReplayError::Duplicate { .. }) if !stated => Ok(()),
-            Err(error) => {
-                refused("replayed", error.to_string(), "each boot and sequence once; raise the sequence")
-            }
-        }
-    }
-
-    /// When a device that has used up its share may come back.
-    #[cfg(feature = "node")]
-    pub(crate) fn next_share(&self, network: &Network) -> String {
-        match self.opened {
-            Some(opened) => {
-                format!("send it in the next epoch, after {}", network.params().schedule(opened).closes)
-            }
-            None => "send it in the next epoch".into(),
-        }
-    }
-
-    /// Whether one more refusal of `device` is worth an entry: nobody may fill the journal with them.
-    #[cfg(feature = "node")]
-    pub(crate) fn keeps_refusal(&self, device: &DeviceId) -> bool {
-        self.tally(device).refusals < MAX_REFUSALS
-    }
-
-    /// How much of its share `device` has used.
-    #[cfg(feature = "node")]
-    pub(crate) fn tally(&self, device: &DeviceId) -> Tally {
-        self.tallies.get(device).copied().unwrap_or_default()
     }
 
     fn note(&mut self, device: DeviceId, finding: Finding) {
