@@ -1,7 +1,10 @@
 //! A status check in a list of a million entries, beside the bare read of a bit.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing)] // a bench
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::float_arithmetic)] // a bench prints a ratio
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use depin_core::{Millis, Timestamp};
@@ -24,7 +27,10 @@ const fn scattered(index: u64) -> u64 {
 
 fn status(criterion: &mut Criterion) {
     let mut bits = StatusList::new(ENTRIES).unwrap();
-    (0..ENTRIES).filter(|index| index % 3 == 0).for_each(|index| bits.set(index, true).unwrap());
+    // Every third index, half of them at random: a list that does not compress to nothing.
+    let set =
+        |index: &u64| index.is_multiple_of(3) && (index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) & 1 == 1;
+    (0..ENTRIES).filter(set).for_each(|index| bits.set(index, true).unwrap());
     let key = SoftwareKey::from_seed([1; 32]);
     let issuer = Did::from(&key.public().typed());
     let terms = Terms {
@@ -64,6 +70,33 @@ fn status(criterion: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("verify a whole new list", |bencher| bencher.iter(verify));
     group.finish();
+
+    let mut index = 0;
+    let mut next = || {
+        index = scattered(index);
+        index - index % 3 + 1
+    };
+    let bit = time(|| bits.get(black_box(next())).is_ok());
+    let check = time(|| {
+        entry.index = next();
+        lists.check(black_box(&entry), &issuer, &[], NOW).is_ok()
+    });
+    println!(
+        "check {check:?}, bit {bit:?}: {:.1} times the bare bit",
+        check.as_secs_f64() / bit.as_secs_f64()
+    );
+}
+
+/// The best of ten rounds of a million runs, for one run.
+fn time(mut run: impl FnMut() -> bool) -> Duration {
+    let round = |_| {
+        let start = Instant::now();
+        for _ in 0..1_000_000 {
+            assert!(black_box(run()));
+        }
+        start.elapsed()
+    };
+    (0..10).map(round).min().unwrap_or_default() / 1_000_000
 }
 
 criterion_group!(benches, status);
