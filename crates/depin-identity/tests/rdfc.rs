@@ -89,7 +89,8 @@ fn sign_changed(change: impl FnOnce(&mut Value)) -> Result<Value, String> {
 
 #[test]
 fn what_rdf_would_not_sign_is_refused() {
-    let changes: [(&str, fn(&mut Value)); 9] = [
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 9] = [
         ("null", |vc| vc["credentialSubject"]["bond"] = json!(null)),
         ("[]", |vc| vc["credentialSubject"]["kinds"] = json!([])),
         ("{}", |vc| vc["credentialSubject"]["kinds"] = json!([{}])),

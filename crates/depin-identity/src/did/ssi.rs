@@ -40,7 +40,7 @@ impl DIDResolver for SsiResolver {
         let output = self.resolve_with(url.did(), options).await?;
         Ok(DerefOutput {
             content: PrimaryContent::Document(Box::new(output.document)),
-            content_metadata: output.document_metadata.into(),
+            content_metadata: output.document_metadata,
             metadata: output.metadata,
         })
     }
