@@ -39,12 +39,21 @@ impl Text {
     /// [`TextError`] when it is empty, too long, or holds anything but printable ASCII without spaces.
     pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
         let text = text.into();
+        Self::check(&text)?;
+        Ok(Self(text))
+    }
+
+    /// Whether `text` can be one, without a copy of it.
+    ///
+    /// # Errors
+    /// Those of [`Text::new`].
+    pub fn check(text: &str) -> Result<(), TextError> {
         if text.is_empty() || text.len() > Self::MAX {
             return Err(TextError::Length { found: text.len() });
         }
         match text.bytes().enumerate().find(|(_, byte)| !byte.is_ascii_graphic()) {
             Some((at, found)) => Err(TextError::Character { found, at }),
-            None => Ok(Self(text)),
+            None => Ok(()),
         }
     }
 

@@ -95,6 +95,69 @@ mod tests {
         }
     }
 
+    /// 1 January 2026, and the limit that networks have.
+    const NOW: u64 = 1_767_225_600_000;
+    const LIMIT: Millis = Millis(60_000);
+
+    fn reason(device: u64, received: u64) -> String {
+        clock_skew(Timestamp(device), Timestamp(received), LIMIT).finding().reason.to_string()
+    }
+
+    #[test]
+    fn a_clock_that_started_at_1970_is_behind_until_it_is_set() {
+        for uptime in [0, 1, 3_600_000, 86_400_000 * 365] {
+            assert_eq!(reason(uptime, NOW + uptime), "clock-behind", "{uptime}");
+        }
+        assert_eq!(reason(NOW + 5_000, NOW + 5_000), "ok");
+    }
+
+    #[test]
+    fn a_clock_far_in_the_future_is_ahead_and_nothing_overflows() {
+        let year = 86_400_000 * 365;
+        for device in [NOW + year, NOW + 1_000 * year, u64::from(u32::MAX) * 1_000, u64::MAX >> 1, u64::MAX] {
+            assert_eq!(reason(device, NOW), "clock-ahead", "{device}");
+        }
+        assert_eq!((reason(u64::MAX, u64::MAX), reason(0, u64::MAX)), ("ok".into(), "clock-behind".into()));
+        assert!(clock_skew(Timestamp(u64::MAX), Timestamp(0), Millis(u64::MAX)).is_within());
+    }
+
+    #[test]
+    fn a_clock_that_jumps_is_judged_at_each_report_alone() {
+        // Never set, set by a server, thrown back, an hour ahead in summer, and right again: no report is judged by the one before.
+        let minute = 60_000;
+        let jumps = [(0, "clock-behind"), (NOW, "ok"), (NOW - 30 * minute, "clock-behind")];
+        let later = [(NOW + 60 * minute, "clock-ahead"), (NOW + minute, "ok"), (NOW - minute, "ok")];
+        for (device, expected) in jumps.into_iter().chain(later) {
+            assert_eq!(reason(device, NOW), expected, "{device}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_drifts_is_within_until_the_drift_is_more_than_the_limit() {
+        // 50 parts in a million, as a cheap crystal: 60 s in 1,200,000 s.
+        for (elapsed, fast, slow) in
+            [(0, "ok", "ok"), (1_200_000_000, "ok", "ok"), (1_200_020_000, "clock-ahead", "clock-behind")]
+        {
+            let (received, drift) = (NOW + elapsed, elapsed / 20_000);
+            assert_eq!(reason(received + drift, received), fast, "{elapsed}");
+            assert_eq!(reason(received - drift, received), slow, "{elapsed}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn only_the_distance_of_the_two_moments_decides(device: u64, received: u64, limit: u64) {
+            let skew = clock_skew(Timestamp(device), Timestamp(received), Millis(limit));
+            proptest::prop_assert_eq!(skew.is_within(), device.abs_diff(received) <= limit);
+            let back = clock_skew(Timestamp(received), Timestamp(device), Millis(limit));
+            proptest::prop_assert_eq!(skew.is_within(), back.is_within());
+            proptest::prop_assert_eq!(
+                matches!(skew, ClockSkew::Ahead { .. }),
+                matches!(back, ClockSkew::Behind { .. })
+            );
+        }
+    }
+
     #[test]
     fn a_finding_shows_distance_and_limit() {
         let finding = clock_skew(Timestamp(90), Timestamp(10), Millis(50)).finding();

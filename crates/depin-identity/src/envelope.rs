@@ -12,7 +12,8 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Commitment, DeviceSigner, PublicKey, SigPolicy, Sign1Error, SignError, SignatureBatch, SoftwareKey,
+    Commitment, DeviceSigner, PublicKey, ReportRef, SigPolicy, Sign1Error, SignError, SignatureBatch,
+    SoftwareKey,
     bytes::{map_key, map_of},
     sign1::{self, Context, Sign1},
 };
@@ -174,6 +175,29 @@ impl<'a> Envelope<'a> {
     ) -> Result<VerifiedReport, EnvelopeError> {
         self.check_signature(key, network, policy)?;
         self.checked_before()
+    }
+
+    /// As [`Envelope::verify`], with a report that borrows from the received bytes: nothing is copied, and nothing allocated but for a P-256 message beyond
+    /// 4 KiB that ring wants in one piece.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`], the same as of [`Envelope::verify`].
+    pub fn verify_in_place(
+        &self,
+        key: &PublicKey,
+        network: NetworkId,
+        policy: SigPolicy,
+    ) -> Result<ReportRef<'a>, EnvelopeError> {
+        self.check_signature(key, network, policy)?;
+        self.checked_before_in_place()
+    }
+
+    /// As [`Envelope::checked_before`], with a report that borrows from the received bytes.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`].
+    pub fn checked_before_in_place(&self) -> Result<ReportRef<'a>, EnvelopeError> {
+        Ok(cbor::from_slice(self.0.payload)?)
     }
 
     /// Checks the signature alone.

@@ -30,6 +30,7 @@ mod readings;
 mod receipt;
 mod registry;
 mod replay;
+mod report_ref;
 mod sign1;
 #[cfg(feature = "keystore")]
 pub mod signer;
@@ -55,5 +56,6 @@ pub use registry::{
     Registry, RegistryError, SnapshotError, Standing, Status, SubmitError, Tenure,
 };
 pub use replay::{Fresh, ReplayError, ReplayMarks};
+pub use report_ref::{Commitments, ReportRef};
 pub use sign1::Sign1Error;
 pub use software::{SecretError, SoftwareKey};

@@ -254,15 +254,18 @@ type Written = Result<(), minicbor::encode::Error<Infallible>>;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use depin_core::TypedKey;
 
-    #[test]
-    fn what_is_signed_is_the_sig_structure_of_the_cose_examples() {
-        let Some(file) = depin_vectors::file("identity/cose-wg/eddsa-examples/eddsa-sig-01.json") else {
-            return;
-        };
-        let example: serde_json::Value = serde_json::from_slice(&file).unwrap();
-        let bytes = |value: &serde_json::Value| hex::decode(value.as_str().unwrap()).unwrap();
+    fn example(name: &str) -> Option<serde_json::Value> {
+        let file = depin_vectors::file(&format!("identity/cose-wg/{name}.json"))?;
+        Some(serde_json::from_slice(&file).unwrap())
+    }
+
+    fn bytes(value: &serde_json::Value) -> Vec<u8> {
+        hex::decode(value.as_str().unwrap()).unwrap()
+    }
+
+    /// The bytes that an example signs, made by us, and its signature.
+    fn signed(example: &serde_json::Value) -> (Vec<u8>, Signature) {
         let message = bytes(&example["output"]["cbor"]);
         let read: coset::CoseSign1 = coset::TaggedCborSerializable::from_tagged_slice(&message).unwrap();
         let protected = read.protected.original_data.unwrap();
@@ -273,22 +276,43 @@ mod tests {
         let at = signed.windows(aad.len()).position(|window| window == aad).unwrap();
         let signed = [&signed[..at], &[0x40], &signed[at + aad.len()..]].concat();
         assert_eq!(signed, bytes(&example["intermediates"]["ToBeSign_hex"]));
-        let key = bytes(&example["input"]["sign0"]["key"]["x_hex"]).try_into().unwrap();
-        let key = PublicKey::new(TypedKey::ed25519(&key)).unwrap();
-        key.verify(&signed, &Signature(read.signature.try_into().unwrap())).unwrap();
+        (signed, Signature(read.signature.try_into().unwrap()))
+    }
+
+    /// Once it is put into our profile.
+    fn fits(key: &SoftwareKey) {
+        let context = Context { kind: "", network: NetworkId::new(1, [0; 20].into()) };
+        let message = sign_with(key, context, b"This is the content.").unwrap();
+        Sign1::parse(&message, 1024).unwrap().verify(key.public(), context, SigPolicy::Strict).unwrap();
     }
 
     #[test]
-    fn a_cose_example_verifies_once_it_is_put_into_our_profile() {
-        let Some(file) = depin_vectors::file("identity/cose-wg/eddsa-examples/eddsa-sig-01.json") else {
-            return;
+    fn the_eddsa_example_of_cose_verifies_over_the_bytes_we_make() {
+        let Some(example) = example("eddsa-examples/eddsa-sig-01") else { return };
+        let (message, signature) = signed(&example);
+        let key = &example["input"]["sign0"]["key"];
+        let secret = SoftwareKey::from_seed(bytes(&key["d_hex"]).try_into().unwrap());
+        assert_eq!(secret.public().typed().key(), bytes(&key["x_hex"]));
+        secret.public().verify(&message, &signature).unwrap();
+        // Ed25519 takes no randomness.
+        assert_eq!(secret.signature(&message), signature);
+        fits(&secret);
+    }
+
+    #[test]
+    fn the_es256_example_of_cose_verifies_over_the_bytes_we_make_once_its_s_is_low() {
+        let Some(example) = example("ecdsa-examples/ecdsa-sig-01") else { return };
+        let (message, signature) = signed(&example);
+        let key = &example["input"]["sign0"]["key"];
+        let field = |name: &str| {
+            use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+            URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap()
         };
-        let example: serde_json::Value = serde_json::from_slice(&file).unwrap();
-        let seed = hex::decode(example["input"]["sign0"]["key"]["d_hex"].as_str().unwrap()).unwrap();
-        let key = SoftwareKey::from_seed(seed.try_into().unwrap());
-        assert_eq!(hex::encode(key.public().typed().key()), example["input"]["sign0"]["key"]["x_hex"]);
-        let context = Context { kind: "", network: NetworkId::new(1, [0; 20].into()) };
-        let message = sign_with(&key, context, b"This is the content.").unwrap();
-        Sign1::parse(&message, 1024).unwrap().verify(key.public(), context, SigPolicy::Strict).unwrap();
+        let secret = SoftwareKey::from_secret(KeyType::P256, field("d").try_into().unwrap()).unwrap();
+        assert_eq!(secret.public().typed().key()[1..], field("x"));
+        assert!(secret.public().verify(&message, &signature).is_err());
+        let low = p256::ecdsa::Signature::from_slice(&signature.0).unwrap().normalize_s().unwrap();
+        secret.public().verify(&message, &Signature(low.to_bytes().into())).unwrap();
+        fits(&secret);
     }
 }

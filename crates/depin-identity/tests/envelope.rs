@@ -8,8 +8,8 @@ use common::{domain, each_bit_flipped, key, network, report};
 use coset::{CborSerializable as _, TaggedCborSerializable as _, iana};
 use depin_core::{Digest, KeyType, Text, Timestamp, TypedKey, cbor, sha256};
 use depin_identity::{
-    Commitment, DeviceSigner, Domain, Envelope, EnvelopeError, Report, ReportError, SigPolicy, Sign1Error,
-    SignError, Signature, SignatureBatch, SoftwareKey,
+    Commitment, DeviceSigner, Domain, Envelope, EnvelopeError, Report, ReportError, ReportRef, SigPolicy,
+    Sign1Error, SignError, Signature, SignatureBatch, SoftwareKey,
 };
 use proptest::prelude::*;
 
@@ -20,7 +20,20 @@ const KNOWN: &str = "d28455a201270450189a63b693b023f967d274a626398b8da05851a6016
     e3221be796a8830b";
 
 fn verify(bytes: &[u8]) -> Result<Report, EnvelopeError> {
-    Ok(Envelope::parse(bytes)?.verify(key().public(), network(), SigPolicy::Strict)?.into_report())
+    let envelope = Envelope::parse(bytes)?;
+    let owned = envelope.verify(key().public(), network(), SigPolicy::Strict);
+    let in_place = envelope.verify_in_place(key().public(), network(), SigPolicy::Strict);
+    assert_eq!(owned.as_ref().ok().map(|report| report.report().clone()), in_place.ok().map(copied));
+    Ok(owned?.into_report())
+}
+
+/// A report read in place, taken out of it.
+fn copied(report: ReportRef<'_>) -> Report {
+    let ReportRef { kind, time, boot, sequence, body, commitments } = report;
+    let of = |(label, digest): (&str, Digest)| Commitment { label: Text::new(label).unwrap(), digest };
+    let all: Vec<Commitment> = commitments.iter().map(of).collect();
+    assert_eq!(u64::try_from(all.len()).unwrap(), commitments.count());
+    Report { kind: Text::new(kind).unwrap(), time, boot, sequence, body: body.to_vec(), commitments: all }
 }
 
 /// An envelope of our profile over any payload, by coset.
@@ -352,6 +365,20 @@ proptest! {
         prop_assert_eq!(read.to_tagged_vec().unwrap(), bytes);
         let json = serde_json::to_string(&report).unwrap();
         prop_assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    }
+
+    #[test]
+    fn both_readers_accept_the_same_bytes(report in any_report(), at: prop::sample::Index, value: u8, cut in 0..3_usize) {
+        let mut payload = cbor::to_vec(&report);
+        let at = at.index(payload.len());
+        payload[at] = value;
+        payload.truncate(payload.len() - cut);
+        let bytes = foreign(&payload, "depin/report/v1");
+        let envelope = Envelope::parse(&bytes).unwrap();
+        let in_place = envelope.checked_before_in_place();
+        let owned = envelope.checked_before();
+        prop_assert_eq!(owned.is_ok(), in_place.is_ok());
+        prop_assert_eq!(owned.ok().map(|report| report.into_report()), in_place.ok().map(copied));
     }
 
     #[test]

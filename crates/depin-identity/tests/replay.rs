@@ -220,6 +220,26 @@ proptest! {
     }
 
     #[test]
+    fn a_restart_at_any_point_changes_no_later_verdict(steps in steps(200), restarts in prop::collection::vec(0..6_u8, 400)) {
+        let (mut running, mut restarted) = (ReplayMarks::default(), ReplayMarks::default());
+        for (step, restart) in steps.into_iter().zip(restarts) {
+            if restart == 0 {
+                restarted = cbor::from_slice(&cbor::to_vec(&restarted)).unwrap();
+            }
+            match step {
+                Step::Admit(boot, sequence) => {
+                    prop_assert_eq!(running.admit(boot, sequence), restarted.admit(boot, sequence));
+                }
+                Step::Settle => {
+                    running.settle();
+                    restarted.settle();
+                }
+            }
+            prop_assert_eq!(&running, &restarted);
+        }
+    }
+
+    #[test]
     fn no_tuple_is_ever_admitted_twice(steps in prop::collection::vec((0..200_u32, 0..3_u64, 0..8_u8), 0..800)) {
         // Many boots, so that ranges are joined.
         let (mut marks, mut seen) = (ReplayMarks::default(), BTreeSet::new());

@@ -53,6 +53,34 @@ fn strict_accepts_43_of_914_edge_cases_and_registered_keys_fewer() {
 }
 
 #[test]
+fn of_914_edge_cases_43_are_right_strictly_and_826_by_zip_215_alone_and_in_batches() {
+    let Some(vectors) = json("identity/ed25519-cctv/VALIDATIONVECTORS") else { return };
+    for (policy, expected) in [(SigPolicy::Strict, 43), (SigPolicy::Zip215, 826)] {
+        let (mut batch, mut alone) = (SignatureBatch::new(policy), Vec::new());
+        for vector in vectors.as_array().unwrap() {
+            let key: [u8; 32] = hex::decode(text(vector, "key")).unwrap().try_into().unwrap();
+            let signature: [u8; 64] = hex::decode(text(vector, "sig")).unwrap().try_into().unwrap();
+            let message = text(vector, "msg").as_bytes();
+            // Most of these keys would not register.
+            let typed = PublicKey::checked_before(TypedKey::ed25519(&key)).unwrap();
+            let right = typed.verify_under(policy, message, &Signature(signature)).is_ok();
+            let by_library = match policy {
+                SigPolicy::Strict => ed25519_dalek::VerifyingKey::from_bytes(&key).is_ok_and(|key| {
+                    key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature)).is_ok()
+                }),
+                SigPolicy::Zip215 => ed25519_zebra::VerificationKey::try_from(key)
+                    .is_ok_and(|key| key.verify(&signature.into(), message).is_ok()),
+            };
+            assert_eq!(right, by_library, "{policy}: {vector}");
+            batch.push(&typed, message, &Signature(signature));
+            alone.push(right);
+        }
+        assert_eq!(alone.iter().filter(|right| **right).count(), expected);
+        assert_eq!(batch.verify(), alone);
+    }
+}
+
+#[test]
 fn keys_anyone_can_sign_for_and_second_encodings_do_not_register() {
     let refused = |hexadecimal: &str| {
         let key = hex::decode(hexadecimal).unwrap();
