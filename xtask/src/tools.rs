@@ -24,6 +24,8 @@ const PROGRAMS: &[Program] = &[
         purpose: "the Solidity compiler, scripts of contracts/ and clients/",
     },
     Program { name: "mosquitto", package: "mosquitto", purpose: "the tests of reports over MQTT" },
+    Program { name: "openssl", package: "openssl", purpose: "the tests of key files" },
+    Program { name: "softhsm2-util", package: "softhsm2", purpose: "the tests of keys on tokens" },
     Program { name: "chromium", package: "chromium", purpose: "the tests of the page" },
     Program { name: "swtpm", package: "swtpm", purpose: "the tests of TPM quotes" },
     Program { name: "tpm2_quote", package: "tpm2-tools", purpose: "the tests of TPM quotes" },

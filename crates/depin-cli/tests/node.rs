@@ -205,6 +205,30 @@ async fn a_node_is_launched_takes_reports_stops_when_asked_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_whose_key_is_on_a_token_registers_and_reports() {
+    let Some(token) = support::token::Token::new().await else { return };
+    let operator = Operator::new().await;
+    let node = Node::start(operator.command("node", "--launch --opens-in 3 --epoch-length 8")).await;
+    let (home, key) = (operator.dir.path().join("device"), token.url("device"));
+    let with_key = async |verb: &str| {
+        let mut command = device(verb, &home, &node.intake).await;
+        command.args(["--key", &key]);
+        token.used_by(command)
+    };
+    let mut new = with_key("new").await;
+    let made = run(new.args(["--type", "p256"])).await.ok();
+    let did = made.stdout.split_whitespace().nth(1).unwrap().to_owned();
+    assert!(did.starts_with("did:key:zDn"), "{did} is no P-256 key");
+    let registered = run(with_key("register").await).await.ok();
+    assert!(registered.stdout.contains(&did));
+    let mut reporting = with_key("run").await.spawn().unwrap();
+    node.until("a report is acknowledged", |metrics| metrics.of(ACCEPTED) > 0).await;
+    assert!(!files(&home.join("receipts")).is_empty());
+    reporting.kill().await.unwrap();
+    node.process.terminate().await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_becomes_final_is_taken_in_long_before_the_next_epoch() {
     let operator = Operator::new().await;
     // Nothing is final when the registration is answered, and nothing else happens for an hour.

@@ -1,21 +1,23 @@
 //! A device on this machine: its keys, its counters and what it keeps, in one directory.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use depin_core::{Address, DeviceId, Digest, cbor, sha256};
 use depin_evm::{PrivateKeySigner, SignerError, SignerSync};
-use depin_identity::{Action, Binding, Domain, OwnerSignature, SignedBinding, SoftwareKey};
+use depin_identity::{
+    Action, Binding, DeviceSigner, Domain, OwnerSignature, SignError, SignedBinding, SoftwareKey,
+};
 use depin_proof::possession::PieceSet;
 
-/// A device's directory.
-#[derive(Debug)]
+/// A device's directory, and its key, wherever that is.
 pub struct Device {
     dir: PathBuf,
-    key: SoftwareKey,
+    key: Arc<dyn DeviceSigner>,
     owner: PrivateKeySigner,
     boot: u32,
     sequence: u64,
@@ -47,6 +49,9 @@ pub enum DeviceError {
     /// A wallet that does not sign.
     #[error("the owner's wallet does not sign: {0}")]
     Wallet(#[from] SignerError),
+    /// A device's key that does not sign.
+    #[error("the device's key does not sign: {0}")]
+    Sign(#[from] SignError),
     /// No such device.
     #[error("{0} holds no device; make one with `depin device new --dir {0}`")]
     Missing(PathBuf),
@@ -72,13 +77,21 @@ pub fn key_bytes(seed: Option<&[u8; 32]>, label: &str) -> Result<[u8; 32], Devic
 /// # Errors
 /// [`DeviceError`].
 pub fn create(dir: &Path, seed: Option<&[u8; 32]>, label: &str) -> Result<(DeviceId, Address), DeviceError> {
+    let owner = create_owner(dir, seed, label)?;
+    make_key(&dir.join("device.key"), seed, &format!("{label}/device"))?;
+    Ok((DeviceId(read_key(dir)?.public().typed()), owner))
+}
+
+/// Makes the directory `dir` of a device whose key is elsewhere, with a key of its owner unless that is there. Returns the owner.
+///
+/// # Errors
+/// [`DeviceError`].
+pub fn create_owner(dir: &Path, seed: Option<&[u8; 32]>, label: &str) -> Result<Address, DeviceError> {
     fs::create_dir_all(dir.join("receipts"))
         .map_err(|error| DeviceError::Io { path: dir.to_owned(), error })?;
-    for name in ["device", "owner"] {
-        make_key(&dir.join(format!("{name}.key")), seed, &format!("{label}/{name}"))?;
-    }
-    let key = read_key(dir)?;
-    Ok((DeviceId(key.public().typed()), wallet(&dir.join("owner.key"))?.address()))
+    let path = dir.join("owner.key");
+    make_key(&path, seed, &format!("{label}/owner"))?;
+    Ok(wallet(&path)?.address())
 }
 
 /// Makes the key file `path` unless it is there.
@@ -107,7 +120,17 @@ impl Device {
     /// # Errors
     /// [`DeviceError`].
     pub fn open(dir: &Path) -> Result<Self, DeviceError> {
-        let key = read_key(dir)?;
+        Self::open_with(dir, Arc::new(read_key(dir)?))
+    }
+
+    /// The same for a device that signs with `key`, which is not in `dir`.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub fn open_with(dir: &Path, key: Arc<dyn DeviceSigner>) -> Result<Self, DeviceError> {
+        if !dir.join("owner.key").exists() {
+            return Err(DeviceError::Missing(dir.to_owned()));
+        }
         let owner = wallet(&dir.join("owner.key"))?;
         let path = dir.join("boot");
         let boot = match fs::read_to_string(&path) {
@@ -127,11 +150,11 @@ impl Device {
 
     /// The device.
     pub fn id(&self) -> DeviceId {
-        DeviceId(self.key.public().typed())
+        DeviceId(self.key.public_key())
     }
 
     /// Its key.
-    pub const fn key(&self) -> &SoftwareKey {
+    pub const fn key(&self) -> &Arc<dyn DeviceSigner> {
         &self.key
     }
 
@@ -155,15 +178,15 @@ impl Device {
     /// The binding that registers the device with this key for this owner, signed by both.
     ///
     /// # Errors
-    /// [`DeviceError::Wallet`].
-    pub fn registration_of(
+    /// [`DeviceError::Wallet`], [`DeviceError::Sign`].
+    pub async fn registration_of(
         &self,
-        key: &SoftwareKey,
+        key: &dyn DeviceSigner,
         domain: Domain,
         nonce: u64,
         deadline: u64,
     ) -> Result<SignedBinding, DeviceError> {
-        let device = DeviceId(key.public().typed());
+        let device = DeviceId(key.public_key());
         let binding = Binding {
             action: Action::Register { active: true },
             device,
@@ -177,7 +200,7 @@ impl Device {
             binding,
             owner_signature: Some(OwnerSignature(signature.as_bytes())),
             new_owner_signature: None,
-            device_proof: Some(key.signature(&binding.device_proof_message())),
+            device_proof: Some(key.sign(&binding.device_proof_message()).await?),
             new_key_proof: None,
         })
     }
@@ -211,6 +234,12 @@ impl Device {
     /// [`DeviceError::Io`].
     pub fn keep_receipt(&self, report: &Digest, receipt: &[u8]) -> Result<(), DeviceError> {
         replace(&self.dir.join("receipts").join(format!("{report}.receipt")), receipt)
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("dir", &self.dir).field("id", &self.id()).finish_non_exhaustive()
     }
 }
 

@@ -18,7 +18,7 @@ use axum::{
 };
 use depin::api::{NetworkInfo, Phase, ReportResult, Status};
 use depin_core::{DeviceId, Epoch, Text, Timestamp, cbor, sha256};
-use depin_identity::{Domain, Report, SoftwareKey};
+use depin_identity::{DeviceSigner, Domain, Report, SignError};
 use depin_proof::{
     commp::{Piece, PieceCommitment},
     possession::{self, Answer, Challenge, PieceSet, PossessionParams},
@@ -96,18 +96,17 @@ pub enum ProviderError {
     Service(String),
     /// A report that breaks a limit, or could not be signed.
     #[error(transparent)]
-    Report(#[from] depin_identity::SignError),
+    Report(#[from] SignError),
     /// Too many pieces.
     #[error(transparent)]
     Pieces(#[from] possession::PieceSetError),
 }
 
 /// A running provider.
-#[derive(Debug)]
 pub struct Provider {
     device: Device,
     /// The key it signs with: its own, or a copy.
-    key: SoftwareKey,
+    key: Arc<dyn DeviceSigner>,
     /// The device it claims to be.
     claimed: DeviceId,
     client: NodeClient,
@@ -124,6 +123,15 @@ pub struct Provider {
     address: SocketAddr,
 }
 
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Provider")
+            .field("device", &self.device)
+            .field("claimed", &self.claimed)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Provider {
     /// Opens the device, starts to listen for pieces on loopback, and learns about the network.
     ///
@@ -131,13 +139,21 @@ impl Provider {
     /// [`ProviderError`].
     pub async fn start(config: ProviderConfig) -> Result<Self, ProviderError> {
         let device = Device::open(&config.dir)?;
+        Self::start_device(config, device).await
+    }
+
+    /// The same with a device that signs with a key which is not in its directory.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub async fn start_device(config: ProviderConfig, device: Device) -> Result<Self, ProviderError> {
         let store = PieceStore::open(&config.dir.join("pieces"))?;
         let client = NodeClient::new(&config.node, config.member)?;
         let info = client.network().await?;
         let params = possession_params(&info)?;
-        let key = match &config.victim {
-            Some(victim) => device::read_key(victim)?,
-            None => device.key().clone(),
+        let key: Arc<dyn DeviceSigner> = match &config.victim {
+            Some(victim) => Arc::new(device::read_key(victim)?),
+            None => Arc::clone(device.key()),
         };
         let listener =
             tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(ProviderError::Listen)?;
@@ -150,7 +166,7 @@ impl Provider {
             .with_state(keeper);
         tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(Self {
-            claimed: DeviceId(key.public().typed()),
+            claimed: DeviceId(key.public_key()),
             sent_set: device.committed_set()?,
             device,
             key,
@@ -241,7 +257,7 @@ impl Provider {
         }
         let domain = Domain { chain_id: self.info.params.chain_id, contract: self.info.params.registry };
         let deadline = status.now.div_euclid(1000).saturating_add(BINDING_SECONDS);
-        let binding = self.device.registration_of(&self.key, domain, 0, deadline)?;
+        let binding = self.device.registration_of(self.key.as_ref(), domain, 0, deadline).await?;
         match self.client.register(&binding).await {
             Err(ClientError::Refused { code, .. }) if clone => {
                 tracing::info!(code, "the registry refuses the copied key");
@@ -343,7 +359,7 @@ impl Provider {
         let (boot, sequence) = self.device.next_number();
         let time = Timestamp(status.now);
         let report = Report { kind: Text::from(kind), time, boot, sequence, body, commitments: Vec::new() };
-        let envelope = report.sign_with(&self.key, self.info.params.network())?;
+        let envelope = report.sign(self.key.as_ref(), self.info.params.network()).await?;
         let digest = sha256(&[&envelope]);
         match self.client.report(envelope).await? {
             ReportResult::Accepted { receipt } => {

@@ -1,6 +1,8 @@
 //! Running the real binary.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod token;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -22,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// `depin`, free of what the environment of the tests says.
 pub fn depin<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_depin"));
-    for name in ["DEPIN_RPC", "DEPIN_NODE", "DEPIN_CHAIN_KEY", "DEPIN_LOG"] {
+    for name in ["DEPIN_RPC", "DEPIN_NODE", "DEPIN_CHAIN_KEY", "DEPIN_KEY_PASSWORD", "DEPIN_LOG"] {
         command.env_remove(name);
     }
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);

@@ -34,6 +34,23 @@ pub enum Check {
     Latency,
 }
 
+impl Check {
+    /// The check in one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Type => "type",
+            Self::PublicKey => "public-key",
+            Self::Signs => "signs",
+            Self::Verifies => "verifies",
+            Self::Nonce => "nonce",
+            Self::Secret => "secret",
+            Self::FileMode => "file-mode",
+            Self::Latency => "latency",
+        }
+    }
+}
+
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
