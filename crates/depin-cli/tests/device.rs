@@ -27,7 +27,8 @@ const PASSWORD: &str = "correct horse battery";
 
 async fn with_password(arguments: &[&str]) -> Run {
     let mut command = depin(["device"]);
-    run(command.args(arguments).env("DEPIN_KEY_PASSWORD", PASSWORD)).await
+    command.args(arguments).env("DEPIN_KEY_PASSWORD", PASSWORD);
+    run(command).await
 }
 
 /// What a check found under each name.
@@ -74,10 +75,10 @@ async fn the_exit_code_tells_an_unfit_key_from_one_that_could_not_be_looked_at()
     let readable = with_password(&["check", &key, "--json"]).await;
     assert_eq!((readable.code, result(&readable.json(), "file-mode")), (Some(1), ("fail", "0644")));
     let mut wrong = depin(["device", "check", &key, "--json"]);
-    let wrong = run(wrong.env("DEPIN_KEY_PASSWORD", "wrong")).await;
+    wrong.env("DEPIN_KEY_PASSWORD", "wrong");
+    let wrong = run(wrong).await;
     assert_eq!((wrong.code, result(&wrong.json(), "key").0), (Some(2), "skip"));
-    let mut unset = depin(["device", "check", &key]);
-    let unset = run(unset.env_remove("DEPIN_KEY_PASSWORD")).await;
+    let unset = run(depin(["device", "check", &key])).await;
     assert_eq!(unset.code, Some(2));
     assert!(unset.stdout.contains("DEPIN_KEY_PASSWORD is not set"));
     fs::write(&path, fs::read_to_string(&path).unwrap().replace("ENCRYPTED ", "")).unwrap();
@@ -132,4 +133,32 @@ async fn a_key_is_made_on_a_token_and_stays_there() {
     for said in [&absent, &refused] {
         assert!(!format!("{said:?}").contains(PIN));
     }
+}
+
+#[tokio::test]
+async fn the_commands_of_the_documentation_work() {
+    let Some(token) = Token::new().await else { return };
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/keys.md")).unwrap();
+    let folder = token.path().to_str().unwrap();
+    let (mut ran, mut made) = (0, 0);
+    for line in page.lines().filter(|line| line.starts_with("depin device ")) {
+        // Without what the shell does.
+        let line = line.split(['|', '>']).next().unwrap();
+        made += usize::from(line.contains("new --key \"$KEY\""));
+        let key = token.url(&format!("device-{made}"));
+        let words = line.split_whitespace().skip(1).map(|word| match word {
+            "\"$KEY\"" => key.clone(),
+            word => word.replace("/etc/depin", folder).replace("/var/lib", folder),
+        });
+        let mut command = depin(words);
+        // There is no node to talk to.
+        if !line.contains(" new ") && !line.contains(" check ") {
+            command.arg("--help");
+        }
+        command.env("DEPIN_KEY_PASSWORD", PASSWORD);
+        run(token.used_by(command)).await.ok();
+        ran += 1;
+    }
+    assert_eq!((ran, made), (8, 2));
 }

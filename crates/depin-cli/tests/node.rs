@@ -216,7 +216,8 @@ async fn a_device_whose_key_is_on_a_token_registers_and_reports() {
         token.used_by(command)
     };
     let mut new = with_key("new").await;
-    let made = run(new.args(["--type", "p256"])).await.ok();
+    new.args(["--type", "p256"]);
+    let made = run(new).await.ok();
     let did = made.stdout.split_whitespace().nth(1).unwrap().to_owned();
     assert!(did.starts_with("did:key:zDn"), "{did} is no P-256 key");
     let registered = run(with_key("register").await).await.ok();

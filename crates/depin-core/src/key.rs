@@ -23,6 +23,9 @@ impl KeyType {
     /// Every type there is.
     pub const ALL: [Self; 3] = [Self::Ed25519, Self::P256, Self::Secp256k1];
 
+    /// Tags that no type has and none will get: 0, and those of types that were dropped, so that an old key is never read as another kind.
+    pub const RETIRED: [u8; 1] = [0];
+
     /// The tag: the first byte of a typed key.
     pub const fn tag(self) -> u8 {
         match self {
@@ -357,6 +360,24 @@ mod tests {
         }
         assert_eq!(TypedKey::from_bytes(&good[..33]), Err(KeyError::Length { found: 33, expected: 34 }));
         assert!(TypedKey::new(KeyType::P256, &good[1..33]).is_err());
+    }
+
+    #[test]
+    fn a_tag_once_given_stays_given() {
+        // What devices registered with. A type that is dropped leaves this list and its tag goes to RETIRED, in the same commit; nothing moves back.
+        let given = [(1, KeyType::Ed25519), (2, KeyType::P256), (3, KeyType::Secp256k1)];
+        let retired = [0];
+        assert_eq!(KeyType::ALL.map(|kind| (kind.tag(), kind)), given);
+        assert_eq!(KeyType::RETIRED, retired);
+        // Every tag up to the highest is one or the other, and once.
+        let mut tags: Vec<u8> = KeyType::ALL.map(KeyType::tag).into_iter().chain(KeyType::RETIRED).collect();
+        tags.sort_unstable();
+        assert!(tags.iter().copied().eq((0..).take(tags.len())), "{tags:?}");
+        for tag in KeyType::RETIRED {
+            let mut bytes = *rfc8032_key().as_bytes();
+            bytes[0] = tag;
+            assert_eq!(TypedKey::from_bytes(&bytes), Err(KeyError::Type { found: tag }));
+        }
     }
 
     #[test]
