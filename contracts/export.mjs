@@ -9,10 +9,13 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const CONTRACTS = ["NetworkToken", "ServiceCredits", "DeviceRegistry", "RewardDistributor"];
-
 const here = dirname(fileURLToPath(import.meta.url));
-const target = join(here, "..", "crates", "depin-evm", "artifacts");
+const crate = join(here, "..", "crates", "depin-evm");
+// Where the artifact of each contract goes. What only tests deploy is no part of the crate.
+const CONTRACTS = [
+  ...["NetworkToken", "ServiceCredits", "DeviceRegistry", "RewardDistributor", "Bond"].map((name) => [name, "artifacts"]),
+  ["EthereumDIDRegistry", "tests/artifacts"],
+];
 
 function artifact(contract) {
   const path = join(here, "out", `${contract}.sol`, `${contract}.json`);
@@ -38,9 +41,9 @@ function read(path) {
 
 const check = process.argv.slice(2).includes("--check");
 let stale = 0;
-if (!check) mkdirSync(target, { recursive: true });
-for (const contract of CONTRACTS) {
-  const path = join(target, `${contract}.json`);
+for (const [contract, folder] of CONTRACTS) {
+  const path = join(crate, folder, `${contract}.json`);
+  if (!check) mkdirSync(dirname(path), { recursive: true });
   const expected = artifact(contract);
   if (read(path) === expected) continue;
   if (check) {

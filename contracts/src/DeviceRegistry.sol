@@ -1,284 +1,348 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {DeviceKeys} from "./DeviceKeys.sol";
+import {DeviceRecords} from "./DeviceRecords.sol";
 import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
-/// @title Which device belongs to whom
-/// @notice Binds a device key to an owner's wallet. Owners consent by EIP-712 signature, checked here; ERC-1271 wallets
-/// are welcome. The device consents too: a registrar attests that it checked that proof, which an event publishes in
-/// full, so that anyone can check it again.
-/// @dev A typed key is 34 bytes: a tag and the key, zero padded. 0x01 is an Ed25519 key of 32 bytes, 0x02 a P-256 key
-/// and 0x03 a secp256k1 key, both compressed, of 33 bytes. A device's id is the SHA-256 of its typed key, its key id
-/// the first 16 bytes of that. A deactivated device never comes back.
-contract DeviceRegistry is AccessControl, EIP712 {
-    /// @notice Whoever holds this role may relay registrations and transfers, and answers for the device's proof.
+/// @title Which device belongs to whom, and which key it signs with
+/// @notice The life of a device: registered to an owner's wallet, activated, its key rotated or declared compromised,
+/// suspended and resumed, transferred, deactivated. Owners consent by EIP-712 signature, checked here; ERC-1271 wallets
+/// are welcome. The device consents too. A proof by a P-256 key is checked here; for another key a registrar attests
+/// that it checked the proof, which an event publishes in full, so that anyone can check it again.
+/// @dev A device's id is the SHA-256 of the typed key it was born with (see DeviceKeys). No key id ever serves two
+/// devices, or one device twice. A deactivated device never comes back.
+contract DeviceRegistry is AccessControl, DeviceRecords {
+    /// @notice Whoever holds this role may relay actions with a proof that cannot be checked here, and answers for it.
     bytes32 public constant REGISTRAR_ROLE = keccak256("REGISTRAR_ROLE");
 
-    /// @notice What an owner signs to register a device.
-    bytes32 public constant REGISTER_TYPEHASH =
-        keccak256("Register(bytes deviceKey,address owner,uint256 nonce,uint256 deadline)");
+    /// @notice Whoever holds this role may suspend any device, and resume what was suspended by this role.
+    bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN_ROLE");
 
-    /// @notice What both the owner and the new owner sign to transfer a device.
-    bytes32 public constant TRANSFER_TYPEHASH =
-        keccak256("Transfer(bytes32 device,address owner,address newOwner,uint256 nonce,uint256 deadline)");
-
-    /// @notice What an owner signs to deactivate a device.
-    bytes32 public constant DEACTIVATE_TYPEHASH =
-        keccak256("Deactivate(bytes32 device,address owner,uint256 nonce,uint256 deadline)");
-
-    /// @notice The length of a typed key, in bytes.
-    uint256 public constant KEY_LENGTH = 34;
-
-    bytes1 private constant ED25519 = 0x01;
-    bytes1 private constant P256 = 0x02;
-    bytes1 private constant SECP256K1 = 0x03;
-
-    /// @notice Where a device is in its life.
-    enum Status {
-        Unknown,
-        Active,
-        Deactivated
-    }
-
-    /// @notice What the registry knows of a device.
-    /// @param status Where the device is in its life.
-    /// @param owner Who owns it, or owned it last.
-    /// @param ownershipEpoch How often it changed hands.
-    /// @param nonce What the next signature about it must carry.
-    /// @param deviceKey Its typed key.
-    struct Device {
-        Status status;
-        address owner;
-        uint32 ownershipEpoch;
-        uint256 nonce;
+    /// @notice What is agreed to register a device.
+    /// @param deviceKey The device's typed key.
+    /// @param owner Who will own the device.
+    /// @param active Whether it goes into service at once.
+    /// @param deadline Until when the signatures are good, in seconds since the Unix epoch.
+    struct Registration {
         bytes deviceKey;
-    }
-
-    struct Record {
-        bytes32 keyHead;
-        bytes2 keyTail;
-        Status status;
-        uint32 ownershipEpoch;
-        uint32 nonce;
         address owner;
+        bool active;
+        uint256 deadline;
     }
 
-    mapping(bytes32 device => Record) private _records;
-    mapping(bytes16 keyId => bytes32 device) private _deviceOfKeyId;
+    /// @notice What is agreed to give a device a new key.
+    /// @param device The device's id.
+    /// @param newKey The typed key from now on.
+    /// @param lastBoot The boot counter of the last report under the present key.
+    /// @param lastSequence The sequence number of that report.
+    /// @param nonce The device's next nonce: a proof that is not checked here says nothing about it.
+    /// @param deadline Until when the signatures are good, in seconds since the Unix epoch.
+    struct Rotation {
+        bytes32 device;
+        bytes newKey;
+        uint32 lastBoot;
+        uint64 lastSequence;
+        uint256 nonce;
+        uint256 deadline;
+    }
 
-    /// @notice `owner` registered the device with `deviceKey`. `deviceProof` is what the device signed.
-    event DeviceRegistered(
-        bytes32 indexed device,
-        address indexed owner,
-        bytes deviceKey,
-        uint256 nonce,
-        uint256 deadline,
-        bytes deviceProof
-    );
-    /// @notice The device went from one owner to another. `deviceProof`, signed by the device, names the new owner.
-    event DeviceTransferred(
-        bytes32 indexed device,
-        address indexed from,
-        address indexed to,
-        uint256 nonce,
-        uint256 deadline,
-        bytes deviceProof
-    );
-    /// @notice `owner` ended the life of the device.
-    event DeviceDeactivated(bytes32 indexed device, address indexed owner);
+    /// @notice What is agreed to transfer a device.
+    /// @param device The device's id.
+    /// @param newOwner Who will own the device.
+    /// @param newKey The typed key from then on.
+    /// @param cutOver The network's first epoch under the new owner and the new key.
+    /// @param voucher The digest of the head of the ownership voucher.
+    /// @param deadline Until when the signatures are good, in seconds since the Unix epoch.
+    struct Handover {
+        bytes32 device;
+        address newOwner;
+        bytes newKey;
+        uint64 cutOver;
+        bytes32 voucher;
+        uint256 deadline;
+    }
 
-    /// @notice A typed key of the wrong length, in bytes.
-    error BadKeyLength(uint256 expected, uint256 found);
-    /// @notice A tag that names no kind of key.
-    error BadKeyTag(uint8 lowest, uint8 highest, uint8 found);
-    /// @notice The last byte of a typed Ed25519 key is padding, which is zero.
-    error BadKeyPadding(uint8 expected, uint8 found);
-    /// @notice The first byte of a compressed point is 2 or 3.
-    error BadKeyPrefix(uint8 found);
-    /// @notice Another device has the same first 16 bytes of its id.
-    error KeyIdTaken(bytes16 keyId, bytes32 holder, bytes32 device);
-    /// @notice The device is not where the action needs it to be.
-    error WrongStatus(bytes32 device, Status expected, Status found);
-    /// @notice A device needs an owner.
-    error OwnerMissing();
-    /// @notice The device belongs to that owner already.
-    error AlreadyOwner(bytes32 device, address owner);
-    /// @notice Only the owner may do this without a signature.
-    error NotOwner(bytes32 device, address expected, address found);
-    /// @notice A signature that came too late, in seconds since the Unix epoch.
-    error SignatureExpired(uint256 deadline, uint256 found);
-    /// @notice The signature over `digest` is not by `signer`: wrong key, wrong action or wrong nonce.
-    error BadSignature(address signer, bytes32 digest);
+    /// @notice The signatures under a handover: all over the same `Transfer`.
+    /// @param owner The present owner's.
+    /// @param newOwner The new owner's.
+    /// @param device The present key's.
+    /// @param newKey The new key's.
+    struct Consents {
+        bytes owner;
+        bytes newOwner;
+        bytes device;
+        bytes newKey;
+    }
 
-    /// @param admin Who names registrars.
-    constructor(address admin) EIP712("depin DeviceRegistry", "1") {
+    /// @param admin Who names registrars and guardians.
+    constructor(address admin) {
         _grantRole(DEFAULT_ADMIN_ROLE, admin);
     }
 
-    /// @notice Registers a device to `owner`.
-    /// @param deviceKey_ The device's typed key.
-    /// @param owner Who will own the device.
-    /// @param deadline Until when the signature is good, in seconds since the Unix epoch.
+    /// @notice Registers a device to its first owner.
+    /// @param terms What both agree to.
     /// @param ownerSignature The owner's signature over `Register`.
-    /// @param deviceProof What the device signed; not checked here, published.
+    /// @param deviceProof The device's.
     /// @return device The device's id.
-    function register(
-        bytes calldata deviceKey_,
-        address owner,
-        uint256 deadline,
-        bytes calldata ownerSignature,
-        bytes calldata deviceProof
-    ) external onlyRole(REGISTRAR_ROLE) returns (bytes32 device) {
-        device = deviceIdOf(deviceKey_);
+    function register(Registration calldata terms, bytes calldata ownerSignature, bytes calldata deviceProof)
+        external
+        returns (bytes32 device)
+    {
+        device = deviceIdOf(terms.deviceKey);
         Record storage record = _records[device];
         _requireStatus(device, record, Status.Unknown);
-        bytes32 holder = _deviceOfKeyId[bytes16(device)];
-        if (holder != 0) revert KeyIdTaken(bytes16(device), holder, device);
-        if (owner == address(0)) revert OwnerMissing();
-
-        uint256 nonce = record.nonce++;
-        _requireSignature(
-            owner,
-            keccak256(abi.encode(REGISTER_TYPEHASH, keccak256(deviceKey_), owner, nonce, deadline)),
-            deadline,
-            ownerSignature
+        if (terms.owner == address(0)) revert OwnerMissing();
+        uint256 nonce = _change(device, record);
+        bytes32 digest = _digestInTime(
+            keccak256(
+                abi.encode(
+                    REGISTER_TYPEHASH, keccak256(terms.deviceKey), terms.owner, terms.active, nonce, terms.deadline
+                )
+            ),
+            terms.deadline
         );
-
-        record.keyHead = bytes32(deviceKey_[:32]);
-        record.keyTail = bytes2(deviceKey_[32:]);
-        record.status = Status.Active;
-        record.owner = owner;
-        _deviceOfKeyId[bytes16(device)] = device;
-        emit DeviceRegistered(device, owner, deviceKey_, nonce, deadline, deviceProof);
+        _requireSignature(terms.owner, digest, ownerSignature);
+        _requireProof(terms.deviceKey, digest, deviceProof);
+        _takeKey(device, record, terms.deviceKey);
+        record.status = terms.active ? Status.Active : Status.Bound;
+        record.owner = terms.owner;
+        emit DeviceRegistered(
+            device, terms.owner, terms.deviceKey, terms.active, nonce, terms.deadline, deviceProof, _now()
+        );
     }
 
-    /// @notice Transfers a device to `newOwner`. Both owners sign the same `Transfer`.
+    /// @notice Takes a registered device into service, by its owner's signature over `Activate`, which anyone may relay.
+    function activate(bytes32 device, uint256 deadline, bytes calldata ownerSignature) external {
+        Record storage record = _records[device];
+        _requireStatus(device, record, Status.Bound);
+        _ownerSigned(ACTIVATE_TYPEHASH, device, record, deadline, ownerSignature);
+        record.status = Status.Active;
+        emit DeviceActivated(device, _now());
+    }
+
+    /// @notice Gives a device a new key. Its present key and the new one sign the same `Rotate`.
+    function rotate(Rotation calldata terms, bytes calldata oldProof, bytes calldata newProof) external {
+        Record storage record = _alive(terms.device);
+        bytes memory present = _soundKey(terms.device, record);
+        bytes32 digest = _rotation(record, terms);
+        _requireProof(present, digest, oldProof);
+        _rotate(record, terms, digest, oldProof, newProof);
+    }
+
+    /// @notice Gives a device whose present key is compromised a new key. Its owner and the new key sign the same `Rotate`.
+    function recover(Rotation calldata terms, bytes calldata ownerSignature, bytes calldata newProof) external {
+        Record storage record = _alive(terms.device);
+        bytes16 keyId = bytes16(sha256(_presentKey(record)));
+        if (_compromised[keyId] == 0) revert PresentKeySound(terms.device, keyId);
+        bytes32 digest = _rotation(record, terms);
+        _requireSignature(record.owner, digest, ownerSignature);
+        _rotate(record, terms, digest, "", newProof);
+    }
+
+    /// @notice Declares a key of the device, the present one or one before, compromised since a moment.
     /// @param device The device's id.
-    /// @param newOwner Who will own the device.
-    /// @param deadline Until when the signatures are good, in seconds since the Unix epoch.
-    /// @param ownerSignature The present owner's signature over `Transfer`.
-    /// @param newOwnerSignature The new owner's signature over the same `Transfer`.
-    /// @param deviceProof What the device signed, naming the new owner; not checked here, published.
-    function transfer(
-        bytes32 device,
-        address newOwner,
-        uint256 deadline,
-        bytes calldata ownerSignature,
-        bytes calldata newOwnerSignature,
-        bytes calldata deviceProof
-    ) external onlyRole(REGISTRAR_ROLE) {
-        (address owner, uint256 nonce) = _handOver(device, newOwner);
-        bytes32 structHash = keccak256(abi.encode(TRANSFER_TYPEHASH, device, owner, newOwner, nonce, deadline));
-        _requireSignature(owner, structHash, deadline, ownerSignature);
-        _requireSignature(newOwner, structHash, deadline, newOwnerSignature);
-        emit DeviceTransferred(device, owner, newOwner, nonce, deadline, deviceProof);
+    /// @param keyId The key's id.
+    /// @param since From when on it need not be the device's alone, in seconds since the Unix epoch.
+    /// @param deadline Until when the signature is good, in seconds since the Unix epoch.
+    /// @param ownerSignature The owner's signature over `Compromise`, which anyone may relay.
+    function compromise(bytes32 device, bytes16 keyId, uint64 since, uint256 deadline, bytes calldata ownerSignature)
+        external
+    {
+        Record storage record = _alive(device);
+        if (_deviceOfKeyId[keyId] != device) revert KeyOfAnotherDevice(keyId, device, _deviceOfKeyId[keyId]);
+        if (since > block.timestamp) revert InTheFuture(block.timestamp, since);
+        uint256 before = _compromised[keyId];
+        if (before != 0 && since >= before - 1) revert CompromisedBefore(keyId, uint64(before - 1), since);
+        uint256 nonce = _change(device, record);
+        bytes32 structHash =
+            keccak256(abi.encode(COMPROMISE_TYPEHASH, device, record.owner, keyId, since, nonce, deadline));
+        _requireSignature(record.owner, _digestInTime(structHash, deadline), ownerSignature);
+        _compromised[keyId] = uint256(since) + 1;
+        emit KeyCompromised(device, keyId, since, _now());
+    }
+
+    /// @notice Suspends an active device: the caller owns it, or is a guardian.
+    function suspend(bytes32 device) external {
+        Record storage record = _records[device];
+        _requireStatus(device, record, Status.Active);
+        bool owns = msg.sender == record.owner;
+        if (!owns && !hasRole(GUARDIAN_ROLE, msg.sender)) revert NotOwner(device, record.owner, msg.sender);
+        _change(device, record);
+        _suspend(device, record, !owns);
+    }
+
+    /// @notice Suspends an active device by its owner's signature over `Suspend`, which anyone may relay.
+    function suspendWithSignature(bytes32 device, uint256 deadline, bytes calldata ownerSignature) external {
+        Record storage record = _records[device];
+        _requireStatus(device, record, Status.Active);
+        _ownerSigned(SUSPEND_TYPEHASH, device, record, deadline, ownerSignature);
+        _suspend(device, record, false);
+    }
+
+    /// @notice Resumes a suspended device: the caller is a guardian and a guardian suspended it, or owns it and an owner did.
+    function resume(bytes32 device) external {
+        Record storage record = _records[device];
+        _requireStatus(device, record, Status.Suspended);
+        if (record.heldByGuardian) {
+            if (!hasRole(GUARDIAN_ROLE, msg.sender)) revert HeldByGuardian(device);
+        } else if (msg.sender != record.owner) {
+            revert NotOwner(device, record.owner, msg.sender);
+        }
+        _change(device, record);
+        _resume(device, record);
+    }
+
+    /// @notice Resumes a device that an owner suspended, by its owner's signature over `Resume`, which anyone may relay.
+    function resumeWithSignature(bytes32 device, uint256 deadline, bytes calldata ownerSignature) external {
+        Record storage record = _records[device];
+        _requireStatus(device, record, Status.Suspended);
+        if (record.heldByGuardian) revert HeldByGuardian(device);
+        _ownerSigned(RESUME_TYPEHASH, device, record, deadline, ownerSignature);
+        _resume(device, record);
+    }
+
+    /// @notice Transfers a device, with a new key. Both owners, the present key and the new one sign the same `Transfer`.
+    /// A suspended device stays suspended.
+    function transfer(Handover calldata terms, Consents calldata consents) external {
+        Record storage record = _alive(terms.device);
+        address owner = record.owner;
+        if (terms.newOwner == address(0)) revert OwnerMissing();
+        if (terms.newOwner == owner) revert AlreadyOwner(terms.device, owner);
+        bytes memory present = _soundKey(terms.device, record);
+        uint256 nonce = _change(terms.device, record);
+        bytes32 digest = _digestInTime(_handoverHash(terms, owner, nonce), terms.deadline);
+        _requireSignature(owner, digest, consents.owner);
+        _requireSignature(terms.newOwner, digest, consents.newOwner);
+        _requireProof(present, digest, consents.device);
+        _requireProof(terms.newKey, digest, consents.newKey);
+        _takeKey(terms.device, record, terms.newKey);
+        record.owner = terms.newOwner;
+        record.ownershipEpoch++;
+        _emitTransferred(terms, owner, nonce, consents);
     }
 
     /// @notice Ends the life of the caller's device, for good.
     function deactivate(bytes32 device) external {
-        Record storage record = _records[device];
-        _requireStatus(device, record, Status.Active);
+        Record storage record = _alive(device);
         if (msg.sender != record.owner) revert NotOwner(device, record.owner, msg.sender);
-        record.nonce++;
+        _change(device, record);
         _deactivate(device, record);
     }
 
-    /// @notice Ends the life of a device, for good, by its owner's signature, which anyone may relay.
-    /// @param device The device's id.
-    /// @param deadline Until when the signature is good, in seconds since the Unix epoch.
-    /// @param ownerSignature The owner's signature over `Deactivate`.
+    /// @notice Ends the life of a device, for good, by its owner's signature over `Deactivate`, which anyone may relay.
     function deactivateWithSignature(bytes32 device, uint256 deadline, bytes calldata ownerSignature) external {
-        Record storage record = _records[device];
-        _requireStatus(device, record, Status.Active);
-        uint256 nonce = record.nonce++;
-        bytes32 structHash = keccak256(abi.encode(DEACTIVATE_TYPEHASH, device, record.owner, nonce, deadline));
-        _requireSignature(record.owner, structHash, deadline, ownerSignature);
+        Record storage record = _alive(device);
+        _ownerSigned(DEACTIVATE_TYPEHASH, device, record, deadline, ownerSignature);
         _deactivate(device, record);
     }
 
-    /// @notice Who owns the device, or owned it last; zero when it is unknown.
-    function ownerOf(bytes32 device) external view returns (address) {
-        return _records[device].owner;
+    /// @dev What the owner alone signs: the device, the owner, the nonce and the deadline.
+    function _ownerSigned(
+        bytes32 typehash,
+        bytes32 device,
+        Record storage record,
+        uint256 deadline,
+        bytes calldata ownerSignature
+    ) private {
+        uint256 nonce = _change(device, record);
+        bytes32 structHash = keccak256(abi.encode(typehash, device, record.owner, nonce, deadline));
+        _requireSignature(record.owner, _digestInTime(structHash, deadline), ownerSignature);
     }
 
-    /// @notice The device's typed key; empty when it is unknown.
-    function deviceKey(bytes32 device) public view returns (bytes memory) {
-        Record storage record = _records[device];
-        if (record.status == Status.Unknown) return "";
-        return abi.encodePacked(record.keyHead, record.keyTail);
+    function _rotation(Record storage record, Rotation calldata terms) private returns (bytes32 digest) {
+        uint256 nonce = _change(terms.device, record);
+        if (terms.nonce != nonce) revert WrongNonce(terms.device, nonce, terms.nonce);
+        bytes32 structHash = keccak256(
+            abi.encode(
+                ROTATE_TYPEHASH,
+                terms.device,
+                keccak256(terms.newKey),
+                terms.lastBoot,
+                terms.lastSequence,
+                nonce,
+                terms.deadline
+            )
+        );
+        digest = _digestInTime(structHash, terms.deadline);
     }
 
-    /// @notice Whether the device is registered and not deactivated.
-    function isActive(bytes32 device) external view returns (bool) {
-        return _records[device].status == Status.Active;
+    function _rotate(
+        Record storage record,
+        Rotation calldata terms,
+        bytes32 digest,
+        bytes memory oldProof,
+        bytes calldata newProof
+    ) private {
+        _requireProof(terms.newKey, digest, newProof);
+        _takeKey(terms.device, record, terms.newKey);
+        emit KeyRotated(
+            terms.device,
+            terms.newKey,
+            terms.lastBoot,
+            terms.lastSequence,
+            terms.nonce,
+            terms.deadline,
+            oldProof,
+            newProof,
+            _now()
+        );
     }
 
-    /// @notice What the next signature about the device must carry. Zero for a device to be registered.
-    function nonces(bytes32 device) external view returns (uint256) {
-        return _records[device].nonce;
+    function _suspend(bytes32 device, Record storage record, bool byGuardian) private {
+        record.status = Status.Suspended;
+        record.heldByGuardian = byGuardian;
+        emit DeviceSuspended(device, _now());
     }
 
-    /// @notice How often the device changed hands.
-    function ownershipEpoch(bytes32 device) external view returns (uint32) {
-        return _records[device].ownershipEpoch;
-    }
-
-    /// @notice Everything the registry knows of the device, in one call.
-    function deviceInfo(bytes32 device) external view returns (Device memory) {
-        Record storage record = _records[device];
-        return Device(record.status, record.owner, record.ownershipEpoch, record.nonce, deviceKey(device));
-    }
-
-    /// @notice Which device has this key id; zero when none has.
-    function deviceOfKeyId(bytes16 keyId) external view returns (bytes32) {
-        return _deviceOfKeyId[keyId];
-    }
-
-    /// @notice The id of the device with this typed key; fails when it is not one.
-    function deviceIdOf(bytes calldata deviceKey_) public pure returns (bytes32) {
-        if (deviceKey_.length != KEY_LENGTH) revert BadKeyLength(KEY_LENGTH, deviceKey_.length);
-        bytes1 tag = deviceKey_[0];
-        if (tag == ED25519) {
-            if (deviceKey_[33] != 0) revert BadKeyPadding(0, uint8(deviceKey_[33]));
-        } else if (tag == P256 || tag == SECP256K1) {
-            bytes1 prefix = deviceKey_[1];
-            if (prefix != 0x02 && prefix != 0x03) revert BadKeyPrefix(uint8(prefix));
-        } else {
-            revert BadKeyTag(uint8(ED25519), uint8(SECP256K1), uint8(tag));
-        }
-        return sha256(deviceKey_);
-    }
-
-    function _handOver(bytes32 device, address newOwner) private returns (address owner, uint256 nonce) {
-        Record storage record = _records[device];
-        _requireStatus(device, record, Status.Active);
-        owner = record.owner;
-        if (newOwner == address(0)) revert OwnerMissing();
-        if (newOwner == owner) revert AlreadyOwner(device, owner);
-        nonce = record.nonce++;
-        record.owner = newOwner;
-        record.ownershipEpoch++;
+    function _resume(bytes32 device, Record storage record) private {
+        record.status = Status.Active;
+        record.heldByGuardian = false;
+        emit DeviceResumed(device, _now());
     }
 
     function _deactivate(bytes32 device, Record storage record) private {
         record.status = Status.Deactivated;
-        emit DeviceDeactivated(device, record.owner);
+        emit DeviceDeactivated(device, record.owner, _now());
     }
 
-    function _requireStatus(bytes32 device, Record storage record, Status expected) private view {
-        if (record.status != expected) revert WrongStatus(device, expected, record.status);
-    }
-
-    function _requireSignature(address signer, bytes32 structHash, uint256 deadline, bytes calldata signature)
+    function _emitTransferred(Handover calldata terms, address from, uint256 nonce, Consents calldata consents)
         private
-        view
     {
-        if (block.timestamp > deadline) revert SignatureExpired(deadline, block.timestamp);
-        bytes32 digest = _hashTypedDataV4(structHash);
-        if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
-            revert BadSignature(signer, digest);
-        }
+        emit DeviceTransferred(
+            terms.device,
+            from,
+            terms.newOwner,
+            terms.newKey,
+            terms.cutOver,
+            terms.voucher,
+            nonce,
+            terms.deadline,
+            consents.device,
+            consents.newKey,
+            _now()
+        );
+    }
+
+    /// @dev A proof that cannot be checked here needs somebody who answers for it.
+    function _requireProof(bytes memory key, bytes32 digest, bytes calldata proof) private view {
+        DeviceKeys.idOf(key);
+        if (!DeviceKeys.checkProof(key, digest, proof)) _checkRole(REGISTRAR_ROLE);
+    }
+
+    function _handoverHash(Handover calldata terms, address owner, uint256 nonce) private pure returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                TRANSFER_TYPEHASH,
+                terms.device,
+                owner,
+                terms.newOwner,
+                keccak256(terms.newKey),
+                terms.cutOver,
+                terms.voucher,
+                nonce,
+                terms.deadline
+            )
+        );
     }
 }

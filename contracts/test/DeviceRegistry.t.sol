@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {DeviceConsent} from "../src/DeviceConsent.sol";
+import {DeviceKeys} from "../src/DeviceKeys.sol";
+import {DeviceRecords} from "../src/DeviceRecords.sol";
 import {DeviceRegistry} from "../src/DeviceRegistry.sol";
-import {Base} from "./Base.sol";
+import {P256Point} from "../src/P256Point.sol";
+import {DeviceBase} from "./DeviceBase.sol";
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 
@@ -37,52 +41,37 @@ contract CollidingRegistry is DeviceRegistry {
     }
 }
 
-contract DeviceRegistryTest is Base {
-    uint256 private constant OWNER_KEY = 0xA11CE;
-    uint256 private constant NEXT_KEY = 0xB0B;
-    address private owner = vm.addr(OWNER_KEY);
-    address private next = vm.addr(NEXT_KEY);
-    address private admin = actor("admin");
-    address private registrar = actor("registrar");
-    bytes private constant KEY = hex"01d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a00";
-    bytes private constant PROOF = "what the device signed";
-    bytes32 private device = sha256(KEY);
-    uint256 private deadline;
-    DeviceRegistry private registry;
+/// @notice Registration, activation and what is known of a device.
+contract DeviceRegistryTest is DeviceBase {
+    bytes32 private device = sha256(ED25519);
 
     function setUp() public {
-        vm.warp(1_700_000_000);
-        deadline = block.timestamp + 1 hours;
-        registry = deploy();
+        prepare();
     }
-
-    function deploy() private returns (DeviceRegistry fresh) {
-        fresh = new DeviceRegistry(admin);
-        bytes32 role = fresh.REGISTRAR_ROLE();
-        vm.prank(admin);
-        fresh.grantRole(role, registrar);
-    }
-
-    // ---- Registration
 
     function test_ADeviceIsRegisteredToTheOwnerWhoSigned() public {
-        bytes memory signature = signRegister(OWNER_KEY, KEY, owner, 0, deadline);
+        DeviceRegistry.Registration memory terms = registration(ED25519, true);
+        bytes memory signature = sign(OWNER_KEY, registerDigest(terms, 0));
         vm.expectEmit(address(registry));
-        emit DeviceRegistry.DeviceRegistered(device, owner, KEY, 0, deadline, PROOF);
+        emit DeviceRecords.DeviceRegistered(
+            device, owner, ED25519, true, 0, deadline, unchecked64(), uint64(block.timestamp)
+        );
         vm.prank(registrar);
-        vm.assertEq(registry.register(KEY, owner, deadline, signature, PROOF), device);
+        vm.assertEq(registry.register(terms, signature, unchecked64()), device);
 
         vm.assertEq(registry.ownerOf(device), owner);
-        vm.assertEq(registry.deviceKey(device), KEY);
+        vm.assertEq(registry.deviceKey(device), ED25519);
         vm.assertTrue(registry.isActive(device));
         vm.assertEq(registry.nonces(device), 1);
         vm.assertEq(registry.ownershipEpoch(device), 0);
         vm.assertEq(registry.deviceOfKeyId(bytes16(device)), device);
-        DeviceRegistry.Device memory info = registry.deviceInfo(device);
-        vm.assertEq(uint256(info.status), uint256(DeviceRegistry.Status.Active));
+        DeviceRecords.Device memory info = registry.deviceInfo(device);
+        vm.assertEq(uint256(info.status), uint256(DeviceRecords.Status.Active));
         vm.assertEq(info.owner, owner);
         vm.assertEq(info.nonce, 1);
-        vm.assertEq(info.deviceKey, KEY);
+        vm.assertEq(info.deviceKey, ED25519);
+        vm.assertFalse(info.heldByGuardian);
+        vm.assertFalse(info.keyCompromised);
     }
 
     function test_AnUnknownDeviceHasNothing() public view {
@@ -90,385 +79,227 @@ contract DeviceRegistryTest is Base {
         vm.assertEq(registry.deviceKey(device), "");
         vm.assertFalse(registry.isActive(device));
         vm.assertEq(registry.nonces(device), 0);
+        vm.assertEq(registry.changes(device, 0, 10).length, 0);
+        DeviceRecords.Device memory info = registry.deviceInfo(device);
+        vm.assertEq(uint256(info.status), uint256(DeviceRecords.Status.Unknown));
+        vm.assertFalse(info.keyCompromised);
     }
 
     function test_AllThreeKindsOfKeyAreRegistered() public {
-        bytes[3] memory keys = [
-            KEY,
-            bytes(hex"0202e2534a3532d08fbba02dde659ee62bd0031fe2db785596ef509302446b030852"),
-            bytes(hex"030379be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
-        ];
+        bytes[2] memory keys =
+            [ED25519, bytes(hex"030379be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")];
         for (uint256 i = 0; i < keys.length; ++i) {
-            bytes memory signature = signRegister(OWNER_KEY, keys[i], owner, 0, deadline);
+            DeviceRegistry.Registration memory terms = registration(keys[i], true);
+            bytes memory signature = sign(OWNER_KEY, registerDigest(terms, 0));
             vm.prank(registrar);
-            bytes32 id = registry.register(keys[i], owner, deadline, signature, PROOF);
-            vm.assertEq(registry.deviceKey(id), keys[i]);
+            vm.assertEq(registry.deviceKey(registry.register(terms, signature, unchecked64())), keys[i]);
         }
+        vm.assertEq(registry.deviceKey(registerP256(BORN, true)), p256Key(BORN));
     }
 
-    function test_OnlyARegistrarRegisters() public {
-        bytes memory signature = signRegister(OWNER_KEY, KEY, owner, 0, deadline);
+    function test_AnyoneRelaysADeviceWhoseProofIsCheckedHere() public {
+        vm.assertTrue(registry.isActive(registerP256(BORN, true)));
+    }
+
+    function test_ADeviceWhoseProofIsNotCheckedHereNeedsARegistrar() public {
+        DeviceRegistry.Registration memory terms = registration(ED25519, true);
+        bytes memory signature = sign(OWNER_KEY, registerDigest(terms, 0));
         bytes32 role = registry.REGISTRAR_ROLE();
         vm.expectRevert(abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, owner, role));
         vm.prank(owner);
-        registry.register(KEY, owner, deadline, signature, PROOF);
+        registry.register(terms, signature, unchecked64());
     }
 
-    function test_AKeyOfAnotherLengthIsRefused() public {
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.BadKeyLength.selector, 34, 33));
-        registry.deviceIdOf(new bytes(33));
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.BadKeyLength.selector, 34, 35));
-        registry.deviceIdOf(new bytes(35));
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.BadKeyLength.selector, 34, 0));
-        registry.deviceIdOf("");
+    function test_NoRegistrarRegistersAP256DeviceThatDidNotSign() public {
+        DeviceRegistry.Registration memory terms = registration(p256Key(BORN), true);
+        bytes32 digest = registerDigest(terms, 0);
+        bytes memory signature = sign(OWNER_KEY, digest);
+        bytes memory forged = prove(FRESH, digest);
+        vm.expectRevert(abi.encodeWithSelector(DeviceKeys.BadDeviceProof.selector, idOf(p256Key(BORN)), digest));
+        vm.prank(registrar);
+        registry.register(terms, signature, forged);
     }
 
-    function test_AnUnknownTagIsRefused() public {
-        bytes memory key = KEY;
-        key[0] = 0x00;
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.BadKeyTag.selector, 1, 3, 0));
-        registry.deviceIdOf(key);
-        key[0] = 0x04;
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.BadKeyTag.selector, 1, 3, 4));
-        registry.deviceIdOf(key);
+    function test_AP256KeyThatIsNoPointIsRefused() public {
+        DeviceRegistry.Registration memory terms = registration(abi.encodePacked(bytes2(0x0202), uint256(1)), true);
+        bytes32 digest = registerDigest(terms, 0);
+        bytes memory signature = sign(OWNER_KEY, digest);
+        vm.expectRevert(abi.encodeWithSelector(P256Point.NotOnCurve.selector, 1));
+        vm.prank(registrar);
+        registry.register(terms, signature, unchecked64());
     }
 
-    function test_AnEd25519KeyWithSomethingInItsPaddingIsRefused() public {
-        bytes memory key = KEY;
-        key[33] = 0x07;
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.BadKeyPadding.selector, 0, 7));
-        registry.deviceIdOf(key);
+    function test_WhatIsNoKeyIsRefused() public {
+        vm.expectRevert(abi.encodeWithSelector(DeviceKeys.BadKeyLength.selector, 34, 33));
+        registry.register(registration(new bytes(33), true), "", "");
+        vm.expectRevert(abi.encodeWithSelector(DeviceKeys.BadKeyTag.selector, 1, 3, 0));
+        registry.deviceIdOf(new bytes(34));
     }
 
-    function test_AnUncompressedPointIsRefused() public {
-        bytes memory key = KEY;
-        for (uint8 tag = 2; tag <= 3; ++tag) {
-            key[0] = bytes1(tag);
-            key[1] = 0x04;
-            vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.BadKeyPrefix.selector, 4));
-            registry.deviceIdOf(key);
-        }
+    function test_AProofOfAnotherLengthIsRefused() public {
+        DeviceRegistry.Registration memory terms = registration(ED25519, true);
+        bytes memory signature = sign(OWNER_KEY, registerDigest(terms, 0));
+        vm.expectRevert(abi.encodeWithSelector(DeviceKeys.BadProofLength.selector, 64, 0));
+        vm.prank(registrar);
+        registry.register(terms, signature, "");
     }
 
     function test_ADeviceWithoutOwnerIsRefused() public {
-        vm.expectPartialRevert(DeviceRegistry.OwnerMissing.selector);
+        DeviceRegistry.Registration memory terms = registration(ED25519, true);
+        terms.owner = address(0);
+        vm.expectPartialRevert(DeviceRecords.OwnerMissing.selector);
         vm.prank(registrar);
-        registry.register(KEY, address(0), deadline, "", PROOF);
+        registry.register(terms, "", unchecked64());
     }
 
     function test_ADeviceIsRegisteredOnce() public {
-        register();
-        bytes memory signature = signRegister(OWNER_KEY, KEY, owner, 1, deadline);
-        vm.expectRevert(wrongStatus(DeviceRegistry.Status.Unknown, DeviceRegistry.Status.Active));
-        vm.prank(registrar);
-        registry.register(KEY, owner, deadline, signature, PROOF);
+        device = registerP256(BORN, true);
+        DeviceRegistry.Registration memory terms = registration(p256Key(BORN), true);
+        bytes32 digest = registerDigest(terms, 1);
+        bytes memory proof = prove(BORN, digest);
+        vm.expectRevert(wrongStatus(device, DeviceRecords.Status.Unknown, DeviceRecords.Status.Active));
+        registry.register(terms, sign(OWNER_KEY, digest), proof);
     }
 
     function test_ACollidingKeyIdIsRefused() public {
         CollidingRegistry colliding = new CollidingRegistry(admin);
-        bytes32 role = colliding.REGISTRAR_ROLE();
-        vm.prank(admin);
-        colliding.grantRole(role, registrar);
+        registry = colliding;
+        device = sha256(p256Key(BORN));
         bytes32 holder = bytes32(uint256(device) ^ 1);
         colliding.pretendTaken(bytes16(device), holder);
         vm.assertEq(colliding.deviceOfKeyId(bytes16(device)), holder);
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.KeyIdTaken.selector, bytes16(device), holder, device));
-        vm.prank(registrar);
-        colliding.register(KEY, owner, deadline, "", PROOF);
+        DeviceRegistry.Registration memory terms = registration(p256Key(BORN), true);
+        bytes32 digest = registerDigest(terms, 0);
+        bytes memory proof = prove(BORN, digest);
+        vm.expectRevert(abi.encodeWithSelector(DeviceRecords.KeyIdTaken.selector, bytes16(device), holder, device));
+        colliding.register(terms, sign(OWNER_KEY, digest), proof);
     }
 
     function test_ASignatureIsGoodUntilItsDeadlineAndNotASecondLonger() public {
-        bytes memory signature = signRegister(OWNER_KEY, KEY, owner, 0, deadline);
+        DeviceRegistry.Registration memory terms = registration(p256Key(BORN), true);
+        bytes32 digest = registerDigest(terms, 0);
+        bytes memory signature = sign(OWNER_KEY, digest);
+        bytes memory proof = prove(BORN, digest);
         vm.warp(deadline + 1);
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.SignatureExpired.selector, deadline, deadline + 1));
-        vm.prank(registrar);
-        registry.register(KEY, owner, deadline, signature, PROOF);
+        vm.expectRevert(abi.encodeWithSelector(DeviceConsent.SignatureExpired.selector, deadline, deadline + 1));
+        registry.register(terms, signature, proof);
         vm.warp(deadline);
-        vm.prank(registrar);
-        registry.register(KEY, owner, deadline, signature, PROOF);
+        registry.register(terms, signature, proof);
     }
 
     function test_ASignatureOfSomebodyElseIsRefused() public {
-        bytes memory signature = signRegister(NEXT_KEY, KEY, owner, 0, deadline);
-        bytes32 digest = registerDigest(KEY, owner, 0, deadline);
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.BadSignature.selector, owner, digest));
-        vm.prank(registrar);
-        registry.register(KEY, owner, deadline, signature, PROOF);
+        DeviceRegistry.Registration memory terms = registration(p256Key(BORN), true);
+        bytes32 digest = registerDigest(terms, 0);
+        bytes memory proof = prove(BORN, digest);
+        vm.expectRevert(abi.encodeWithSelector(DeviceConsent.BadSignature.selector, owner, digest));
+        registry.register(terms, sign(NEXT_KEY, digest), proof);
     }
 
-    function test_ASignatureForAnotherRegistryIsRefused() public {
-        bytes memory signature = signRegister(OWNER_KEY, KEY, owner, 0, deadline);
+    function test_ASignatureForAnotherRegistryOrChainIsRefused() public {
+        DeviceRegistry.Registration memory terms = registration(p256Key(BORN), true);
+        bytes32 digest = registerDigest(terms, 0);
+        bytes memory signature = sign(OWNER_KEY, digest);
+        bytes memory proof = prove(BORN, digest);
         DeviceRegistry other = deploy();
-        vm.expectPartialRevert(DeviceRegistry.BadSignature.selector);
-        vm.prank(registrar);
-        other.register(KEY, owner, deadline, signature, PROOF);
+        vm.expectPartialRevert(DeviceConsent.BadSignature.selector);
+        other.register(terms, signature, proof);
+        vm.chainId(block.chainid + 1);
+        vm.expectPartialRevert(DeviceConsent.BadSignature.selector);
+        registry.register(terms, signature, proof);
     }
 
     function test_AContractWalletOwnsADevice() public {
         ContractWallet wallet = new ContractWallet();
-        vm.expectPartialRevert(DeviceRegistry.BadSignature.selector);
-        vm.prank(registrar);
-        registry.register(KEY, address(wallet), deadline, "", PROOF);
-        wallet.agree(registerDigest(KEY, address(wallet), 0, deadline));
-        vm.prank(registrar);
-        registry.register(KEY, address(wallet), deadline, "", PROOF);
-        vm.assertEq(registry.ownerOf(device), address(wallet));
+        DeviceRegistry.Registration memory terms = registration(p256Key(BORN), true);
+        terms.owner = address(wallet);
+        bytes32 digest = registerDigest(terms, 0);
+        bytes memory proof = prove(BORN, digest);
+        vm.expectPartialRevert(DeviceConsent.BadSignature.selector);
+        registry.register(terms, "", proof);
+        wallet.agree(digest);
+        vm.assertEq(registry.ownerOf(registry.register(terms, "", proof)), address(wallet));
     }
 
     function testFuzz_NoFieldOfARegistrationCanBeChangedAfterItWasSigned(uint256 salt, uint8 field) public {
-        bytes memory signature = signRegister(OWNER_KEY, KEY, owner, 0, deadline);
-        bytes memory key = KEY;
-        address who = owner;
-        uint256 until = deadline;
-        if (field % 3 == 0) {
+        DeviceRegistry.Registration memory terms = registration(ED25519, true);
+        bytes memory signature = sign(OWNER_KEY, registerDigest(terms, 0));
+        if (field % 4 == 0) {
+            bytes memory key = bytes.concat(ED25519);
             key[1 + salt % 32] = bytes1(uint8(key[1 + salt % 32]) ^ uint8(bound(salt >> 8, 1, 255)));
-        } else if (field % 3 == 1) {
-            who = address(uint160(bound(salt, 1, type(uint160).max)));
-            vm.assume(who != owner && who.code.length == 0);
+            terms.deviceKey = key;
+        } else if (field % 4 == 1) {
+            terms.owner = address(uint160(bound(salt, 1, type(uint160).max)));
+            vm.assume(terms.owner != owner && terms.owner.code.length == 0);
+        } else if (field % 4 == 2) {
+            terms.deadline = bound(salt, block.timestamp, type(uint256).max);
+            vm.assume(terms.deadline != deadline);
         } else {
-            until = bound(salt, block.timestamp, type(uint256).max);
-            vm.assume(until != deadline);
+            terms.active = false;
         }
-        vm.expectPartialRevert(DeviceRegistry.BadSignature.selector);
+        vm.expectPartialRevert(DeviceConsent.BadSignature.selector);
         vm.prank(registrar);
-        registry.register(key, who, until, signature, PROOF);
+        registry.register(terms, signature, unchecked64());
     }
 
-    // ---- Transfer
+    // ---- Activation
 
-    function test_ATransferNeedsBothOwnersAndRaisesTheOwnershipEpoch() public {
-        register();
-        bytes memory old = signTransfer(OWNER_KEY, owner, next, 1, deadline);
-        bytes memory new_ = signTransfer(NEXT_KEY, owner, next, 1, deadline);
-        vm.startPrank(registrar);
-        vm.expectPartialRevert(DeviceRegistry.BadSignature.selector);
-        registry.transfer(device, next, deadline, old, old, PROOF);
-        vm.expectPartialRevert(DeviceRegistry.BadSignature.selector);
-        registry.transfer(device, next, deadline, new_, new_, PROOF);
+    function test_ABoundDeviceIsActivatedByItsOwner() public {
+        device = registerP256(BORN, false);
+        assertStatus(device, DeviceRecords.Status.Bound);
+        vm.assertFalse(registry.isActive(device));
+        bytes memory signature = sign(OWNER_KEY, ownerDigest("Activate", device, owner, 1));
         vm.expectEmit(address(registry));
-        emit DeviceRegistry.DeviceTransferred(device, owner, next, 1, deadline, PROOF);
-        registry.transfer(device, next, deadline, old, new_, PROOF);
-        vm.assertEq(registry.ownerOf(device), next);
-        vm.assertEq(registry.ownershipEpoch(device), 1);
-        vm.assertEq(registry.nonces(device), 2);
+        emit DeviceRecords.DeviceActivated(device, uint64(block.timestamp));
+        vm.prank(anyone);
+        registry.activate(device, deadline, signature);
         vm.assertTrue(registry.isActive(device));
+        vm.assertEq(registry.nonces(device), 2);
     }
 
-    function test_ATransferCannotBeReplayedAfterTheDeviceCameBack() public {
-        register();
-        bytes memory old = signTransfer(OWNER_KEY, owner, next, 1, deadline);
-        bytes memory new_ = signTransfer(NEXT_KEY, owner, next, 1, deadline);
-        vm.startPrank(registrar);
-        registry.transfer(device, next, deadline, old, new_, PROOF);
-        registry.transfer(
-            device,
-            owner,
-            deadline,
-            signTransfer(NEXT_KEY, next, owner, 2, deadline),
-            signTransfer(OWNER_KEY, next, owner, 2, deadline),
-            PROOF
-        );
-        vm.assertEq(registry.ownershipEpoch(device), 2);
-        vm.expectPartialRevert(DeviceRegistry.BadSignature.selector);
-        registry.transfer(device, next, deadline, old, new_, PROOF);
-    }
-
-    function test_OnlyARegistrarTransfers() public {
-        register();
-        bytes memory old = signTransfer(OWNER_KEY, owner, next, 1, deadline);
-        bytes memory new_ = signTransfer(NEXT_KEY, owner, next, 1, deadline);
-        vm.expectPartialRevert(IAccessControl.AccessControlUnauthorizedAccount.selector);
-        vm.prank(owner);
-        registry.transfer(device, next, deadline, old, new_, PROOF);
-    }
-
-    function test_ATransferToTheSameOwnerIsRefused() public {
-        register();
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.AlreadyOwner.selector, device, owner));
+    function test_NobodyElseActivates() public {
+        device = registerP256(BORN, false);
+        bytes32 digest = ownerDigest("Activate", device, owner, 1);
+        vm.expectRevert(abi.encodeWithSelector(DeviceConsent.BadSignature.selector, owner, digest));
         vm.prank(registrar);
-        registry.transfer(device, owner, deadline, "", "", PROOF);
+        registry.activate(device, deadline, sign(NEXT_KEY, digest));
     }
 
-    function test_ATransferToNobodyIsRefused() public {
-        register();
-        vm.expectPartialRevert(DeviceRegistry.OwnerMissing.selector);
-        vm.prank(registrar);
-        registry.transfer(device, address(0), deadline, "", "", PROOF);
+    function test_ADeviceIsActivatedOnce() public {
+        device = registerP256(BORN, true);
+        bytes memory signature = sign(OWNER_KEY, ownerDigest("Activate", device, owner, 1));
+        vm.expectRevert(wrongStatus(device, DeviceRecords.Status.Bound, DeviceRecords.Status.Active));
+        registry.activate(device, deadline, signature);
+        bytes32 unknown = bytes32(uint256(1));
+        vm.expectRevert(wrongStatus(unknown, DeviceRecords.Status.Bound, DeviceRecords.Status.Unknown));
+        registry.activate(unknown, deadline, signature);
     }
 
-    function test_AnUnknownDeviceIsNeitherTransferredNorDeactivated() public {
-        bytes memory refusal = wrongStatus(DeviceRegistry.Status.Active, DeviceRegistry.Status.Unknown);
-        vm.expectRevert(refusal);
-        vm.prank(registrar);
-        registry.transfer(device, next, deadline, "", "", PROOF);
-        vm.expectRevert(refusal);
-        registry.deactivate(device);
-        vm.expectRevert(refusal);
-        registry.deactivateWithSignature(device, deadline, "");
-    }
+    // ---- Where the changes are
 
-    function test_AnExpiredTransferIsRefused() public {
-        register();
-        bytes memory old = signTransfer(OWNER_KEY, owner, next, 1, deadline);
-        bytes memory new_ = signTransfer(NEXT_KEY, owner, next, 1, deadline);
-        vm.warp(deadline + 1);
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.SignatureExpired.selector, deadline, deadline + 1));
-        vm.prank(registrar);
-        registry.transfer(device, next, deadline, old, new_, PROOF);
-    }
-
-    // ---- Deactivation
-
-    function test_TheOwnerDeactivatesDirectly() public {
-        register();
-        vm.expectEmit(address(registry));
-        emit DeviceRegistry.DeviceDeactivated(device, owner);
-        vm.prank(owner);
-        registry.deactivate(device);
-        vm.assertFalse(registry.isActive(device));
-        vm.assertEq(registry.ownerOf(device), owner);
-        vm.assertEq(registry.deviceKey(device), KEY);
-    }
-
-    function test_NobodyElseDeactivatesDirectly() public {
-        register();
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.NotOwner.selector, device, owner, registrar));
-        vm.prank(registrar);
-        registry.deactivate(device);
-    }
-
-    function test_AnyoneRelaysADeactivation() public {
-        register();
-        bytes memory signature = signDeactivate(OWNER_KEY, owner, 1, deadline);
-        vm.prank(actor("anyone"));
-        registry.deactivateWithSignature(device, deadline, signature);
-        vm.assertFalse(registry.isActive(device));
-    }
-
-    function test_ADeactivationSignedByAFormerOwnerIsRefused() public {
-        register();
-        bytes memory signature = signDeactivate(OWNER_KEY, owner, 2, deadline);
-        vm.prank(registrar);
-        registry.transfer(
-            device,
-            next,
-            deadline,
-            signTransfer(OWNER_KEY, owner, next, 1, deadline),
-            signTransfer(NEXT_KEY, owner, next, 1, deadline),
-            PROOF
-        );
-        vm.expectPartialRevert(DeviceRegistry.BadSignature.selector);
-        registry.deactivateWithSignature(device, deadline, signature);
-    }
-
-    function test_AnExpiredDeactivationIsRefused() public {
-        register();
-        bytes memory signature = signDeactivate(OWNER_KEY, owner, 1, deadline);
-        vm.warp(deadline + 1);
-        vm.expectRevert(abi.encodeWithSelector(DeviceRegistry.SignatureExpired.selector, deadline, deadline + 1));
-        registry.deactivateWithSignature(device, deadline, signature);
-    }
-
-    function test_ADeactivatedDeviceNeverComesBack() public {
-        register();
-        vm.prank(owner);
-        registry.deactivate(device);
-        bytes memory signature = signRegister(OWNER_KEY, KEY, owner, 2, deadline);
-        vm.startPrank(registrar);
-        vm.expectRevert(wrongStatus(DeviceRegistry.Status.Unknown, DeviceRegistry.Status.Deactivated));
-        registry.register(KEY, owner, deadline, signature, PROOF);
-        vm.expectRevert(wrongStatus(DeviceRegistry.Status.Active, DeviceRegistry.Status.Deactivated));
-        registry.transfer(device, next, deadline, "", "", PROOF);
-    }
-
-    // ---- One signature, one action
-
-    function test_ASignatureForOneActionServesNoOther() public {
-        bytes memory forRegister = signRegister(OWNER_KEY, KEY, owner, 1, deadline);
-        bytes memory forTransfer = signTransfer(OWNER_KEY, owner, next, 1, deadline);
-        bytes memory forDeactivate = signDeactivate(OWNER_KEY, owner, 1, deadline);
-        bytes memory consent = signTransfer(NEXT_KEY, owner, next, 1, deadline);
-        register();
-        bytes4 refusal = DeviceRegistry.BadSignature.selector;
-        vm.startPrank(registrar);
-        vm.expectPartialRevert(refusal);
-        registry.transfer(device, next, deadline, forDeactivate, consent, PROOF);
-        vm.expectPartialRevert(refusal);
-        registry.transfer(device, next, deadline, forRegister, consent, PROOF);
-        vm.expectPartialRevert(refusal);
-        registry.deactivateWithSignature(device, deadline, forTransfer);
-        vm.expectPartialRevert(refusal);
-        registry.deactivateWithSignature(device, deadline, forRegister);
-        registry.deactivateWithSignature(device, deadline, forDeactivate);
-    }
-
-    // ---- Helpers
-
-    function register() private {
-        bytes memory signature = signRegister(OWNER_KEY, KEY, owner, 0, deadline);
-        vm.prank(registrar);
-        registry.register(KEY, owner, deadline, signature, PROOF);
-    }
-
-    function wrongStatus(DeviceRegistry.Status expected, DeviceRegistry.Status found)
-        private
-        view
-        returns (bytes memory)
-    {
-        return abi.encodeWithSelector(DeviceRegistry.WrongStatus.selector, device, expected, found);
-    }
-
-    function registerDigest(bytes memory key, address who, uint256 nonce, uint256 until)
-        private
-        view
-        returns (bytes32)
-    {
-        bytes32 typehash = keccak256("Register(bytes deviceKey,address owner,uint256 nonce,uint256 deadline)");
-        return typed(keccak256(abi.encode(typehash, keccak256(key), who, nonce, until)));
-    }
-
-    function signRegister(uint256 signer, bytes memory key, address who, uint256 nonce, uint256 until)
-        private
-        view
-        returns (bytes memory)
-    {
-        return sign(signer, registerDigest(key, who, nonce, until));
-    }
-
-    function signTransfer(uint256 signer, address from, address to, uint256 nonce, uint256 until)
-        private
-        view
-        returns (bytes memory)
-    {
-        bytes32 typehash =
-            keccak256("Transfer(bytes32 device,address owner,address newOwner,uint256 nonce,uint256 deadline)");
-        return sign(signer, typed(keccak256(abi.encode(typehash, device, from, to, nonce, until))));
-    }
-
-    function signDeactivate(uint256 signer, address who, uint256 nonce, uint256 until)
-        private
-        view
-        returns (bytes memory)
-    {
-        bytes32 typehash = keccak256("Deactivate(bytes32 device,address owner,uint256 nonce,uint256 deadline)");
-        return sign(signer, typed(keccak256(abi.encode(typehash, device, who, nonce, until))));
-    }
-
-    function typed(bytes32 structHash) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("depin DeviceRegistry"),
-                keccak256("1"),
-                block.chainid,
-                address(registry)
-            )
-        );
-        return keccak256(abi.encodePacked("\x19\x01", domain, structHash));
-    }
-
-    function sign(uint256 signer, bytes32 digest) private pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(signer, digest);
-        return abi.encodePacked(r, s, v);
+    function test_EveryChangeLeavesItsBlock() public {
+        vm.roll(1_000);
+        device = registerP256(BORN, false);
+        bytes memory signature = sign(OWNER_KEY, ownerDigest("Activate", device, owner, 1));
+        vm.roll(1_001);
+        registry.activate(device, deadline, signature);
+        for (uint256 i = 0; i < 4; ++i) {
+            vm.roll(type(uint64).max - i);
+            vm.prank(owner);
+            if (i % 2 == 0) registry.suspend(device);
+            else registry.resume(device);
+        }
+        uint64[6] memory expected =
+            [1_000, 1_001, type(uint64).max, type(uint64).max - 1, type(uint64).max - 2, type(uint64).max - 3];
+        uint64[] memory found = registry.changes(device, 0, type(uint256).max);
+        vm.assertEq(found.length, 6);
+        for (uint256 i = 0; i < 6; ++i) {
+            vm.assertEq(found[i], expected[i]);
+        }
+        found = registry.changes(device, 3, 2);
+        vm.assertEq(found.length, 2);
+        vm.assertEq(found[1], expected[4]);
+        vm.assertEq(registry.changes(device, 5, 9).length, 1);
+        vm.assertEq(registry.changes(device, 6, 9).length, 0);
+        vm.assertEq(registry.changes(device, type(uint256).max, 9).length, 0);
     }
 }

@@ -35,9 +35,14 @@ mod bindings {
         RewardDistributor,
         "artifacts/RewardDistributor.json"
     );
+    alloy::sol!(
+        #[sol(rpc, all_derives)]
+        Bond,
+        "artifacts/Bond.json"
+    );
 }
 
-pub use bindings::{DeviceRegistry, NetworkToken, RewardDistributor, ServiceCredits};
+pub use bindings::{Bond, DeviceRegistry, NetworkToken, RewardDistributor, ServiceCredits};
 
 /// Where an epoch is: `RewardDistributor.Status`, which an ABI shows as a bare number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +80,12 @@ impl EpochStatus {
 pub enum DeviceStatus {
     /// Never registered.
     Unknown,
-    /// Registered.
+    /// Bound to its owner, and never activated.
+    Bound,
+    /// In service.
     Active,
+    /// Out of service for a while.
+    Suspended,
     /// Switched off for ever.
     Deactivated,
 }
@@ -86,8 +95,10 @@ impl DeviceStatus {
     pub const fn from_abi(number: u8) -> Option<Self> {
         Some(match number {
             0 => Self::Unknown,
-            1 => Self::Active,
-            2 => Self::Deactivated,
+            1 => Self::Bound,
+            2 => Self::Active,
+            3 => Self::Suspended,
+            4 => Self::Deactivated,
             _ => return None,
         })
     }
@@ -103,6 +114,8 @@ pub enum Reverted {
     Distributor(RewardDistributor::RewardDistributorErrors),
     /// The service credits' error.
     Credits(ServiceCredits::ServiceCreditsErrors),
+    /// The bonds' error.
+    Bond(Bond::BondErrors),
     /// The token's error.
     Token(NetworkToken::NetworkTokenErrors),
     /// A plain text.
@@ -126,6 +139,9 @@ impl Reverted {
         if let Ok(error) = ServiceCredits::ServiceCreditsErrors::abi_decode(data) {
             return Self::Credits(error);
         }
+        if let Ok(error) = Bond::BondErrors::abi_decode(data) {
+            return Self::Bond(error);
+        }
         if let Ok(error) = NetworkToken::NetworkTokenErrors::abi_decode(data) {
             return Self::Token(error);
         }
@@ -145,6 +161,7 @@ impl std::fmt::Display for Reverted {
             Self::Registry(error) => write!(f, "{}", inner(&format!("{error:?}"))),
             Self::Distributor(error) => write!(f, "{}", inner(&format!("{error:?}"))),
             Self::Credits(error) => write!(f, "{}", inner(&format!("{error:?}"))),
+            Self::Bond(error) => write!(f, "{}", inner(&format!("{error:?}"))),
             Self::Token(error) => write!(f, "{}", inner(&format!("{error:?}"))),
             Self::Message(text) => write!(f, "{text:?}"),
             Self::Panic(code) => write!(f, "a Solidity panic with code {code:#x}"),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Client, SendError, Sender,
-    contracts::{DeviceRegistry, NetworkToken, RewardDistributor, ServiceCredits},
+    contracts::{Bond, DeviceRegistry, NetworkToken, RewardDistributor, ServiceCredits},
 };
 
 /// Where a network's contracts are, and since when.
@@ -28,6 +28,8 @@ pub struct Deployment {
     pub credits: Address,
     /// What pays the providers.
     pub distributor: Address,
+    /// What makers and providers stand to lose.
+    pub bond: Address,
     /// A block before which the contracts said nothing: their events are read from here on. 0, the whole chain, is always right, and slow on
     /// a long one.
     #[serde(default)]
@@ -76,11 +78,13 @@ pub struct DeployConfig {
     pub challenge_bond: Amount,
     /// After how many void rounds stake decides.
     pub max_voids: u8,
-    /// Who rules on disputes.
+    /// How long a bond is on its way out, and can still be slashed: longer than a dispute takes.
+    pub unbonding_delay: u64,
+    /// Who rules on disputes, and slashes bonds.
     pub resolver: Address,
-    /// Who may pause.
+    /// Who may pause payouts, and suspend devices.
     pub guardian: Address,
-    /// Who registers devices.
+    /// Who relays devices whose proofs the contract cannot check.
     pub registrar: Address,
 }
 
@@ -144,7 +148,14 @@ impl Deployment {
     /// The addresses that a deployment by `deployer` from `first_nonce` on has, whenever it was made.
     pub fn addresses(deployer: Address, first_nonce: u64) -> Self {
         let at = |offset: u64| deployer.create(first_nonce.saturating_add(offset));
-        Self { token: at(0), registry: at(1), credits: at(2), distributor: at(3), start_block: 0 }
+        Self {
+            token: at(0),
+            registry: at(1),
+            credits: at(2),
+            distributor: at(3),
+            bond: at(4),
+            start_block: 0,
+        }
     }
 
     /// The network on the chain `chain_id`.
@@ -153,16 +164,17 @@ impl Deployment {
     }
 
     /// Each address with its contract's name.
-    pub const fn named(&self) -> [(&'static str, Address); 4] {
+    pub const fn named(&self) -> [(&'static str, Address); 5] {
         [
             ("NetworkToken", self.token),
             ("DeviceRegistry", self.registry),
             ("ServiceCredits", self.credits),
             ("RewardDistributor", self.distributor),
+            ("Bond", self.bond),
         ]
     }
 
-    /// Checks that the contracts are there and belong together: token, credits and distributor name each other and have their roles.
+    /// Checks that the contracts are there and belong together: token, credits, distributor and bonds name each other and have their roles.
     ///
     /// # Errors
     /// [`DeployError`].
@@ -179,6 +191,8 @@ impl Deployment {
         same("the distributor's token", self.token, distributor.token().call().await?)?;
         same("the distributor's credits contract", self.credits, distributor.credits().call().await?)?;
         same("the credits contract's token", self.token, credits.token().call().await?)?;
+        let bond = Bond::new(self.bond, provider);
+        same("the token of the bonds", self.token, bond.token().call().await?)?;
         let minter = token.MINTER_ROLE().call().await?;
         let may_mint = token.hasRole(minter, self.distributor).call().await?;
         same("the distributor's right to mint", true, may_mint)?;
@@ -232,7 +246,7 @@ async fn start_block(client: &Client, first: Address) -> Result<u64, TransportEr
 }
 
 /// Bytecode with constructor arguments, in the order of [`Deployment::named`].
-fn creation_codes(admin: Address, deployment: &Deployment, config: &DeployConfig) -> [Bytes; 4] {
+fn creation_codes(admin: Address, deployment: &Deployment, config: &DeployConfig) -> [Bytes; 5] {
     let code = |bytecode: &Bytes, arguments: Vec<u8>| [bytecode.as_ref(), &arguments].concat().into();
     let token = NetworkToken::constructorCall {
         name_: config.token_name.clone(),
@@ -265,11 +279,14 @@ fn creation_codes(admin: Address, deployment: &Deployment, config: &DeployConfig
             admin,
         },
     };
+    let bond =
+        Bond::constructorCall { token_: deployment.token, unbondingDelay_: config.unbonding_delay, admin };
     [
         code(&NetworkToken::BYTECODE, token.abi_encode()),
         code(&DeviceRegistry::BYTECODE, DeviceRegistry::constructorCall { admin }.abi_encode()),
         code(&ServiceCredits::BYTECODE, credits.abi_encode()),
         code(&RewardDistributor::BYTECODE, distributor.abi_encode()),
+        code(&Bond::BYTECODE, bond.abi_encode()),
     ]
 }
 
@@ -313,9 +330,17 @@ async fn grant_roles(
         sender.send(credits.grantRole(role, deployment.distributor).into_transaction_request()).await?;
     }
     let registry = DeviceRegistry::new(deployment.registry, provider);
-    let role = registry.REGISTRAR_ROLE().call().await?;
-    if !registry.hasRole(role, config.registrar).call().await? {
-        sender.send(registry.grantRole(role, config.registrar).into_transaction_request()).await?;
+    let registrar = (registry.REGISTRAR_ROLE().call().await?, config.registrar);
+    let guardian = (registry.GUARDIAN_ROLE().call().await?, config.guardian);
+    for (role, account) in [registrar, guardian] {
+        if !registry.hasRole(role, account).call().await? {
+            sender.send(registry.grantRole(role, account).into_transaction_request()).await?;
+        }
+    }
+    let bond = Bond::new(deployment.bond, provider);
+    let role = bond.SLASHER_ROLE().call().await?;
+    if !bond.hasRole(role, config.resolver).call().await? {
+        sender.send(bond.grantRole(role, config.resolver).into_transaction_request()).await?;
     }
     Ok(())
 }
@@ -343,7 +368,9 @@ async fn check_config(
     same("the mint per burn", config.mint_per_burn.value(), distributor.mintPerBurnBps().call().await?)?;
     same("the challenge window", config.challenge_window, distributor.challengeWindow().call().await?)?;
     same("the proposal bond", config.proposal_bond.into(), distributor.proposalBond().call().await?)?;
-    same("the challenge bond", config.challenge_bond.into(), distributor.challengeBond().call().await?)
+    same("the challenge bond", config.challenge_bond.into(), distributor.challengeBond().call().await?)?;
+    let bond = Bond::new(deployment.bond, provider);
+    same("the unbonding delay", config.unbonding_delay, bond.unbondingDelay().call().await?)
 }
 
 fn same<T: PartialEq + ToString>(what: &'static str, expected: T, found: T) -> Result<(), DeployError> {

@@ -21,7 +21,7 @@ use futures_util::{StreamExt, stream};
 use crate::{
     Client, Deployment, Finality, HeaderError,
     connect::TooLarge,
-    events::{SIGNATURES, contracts, decode},
+    events::{contracts, decode, signatures},
     finality::{header, read},
 };
 
@@ -40,7 +40,7 @@ pub struct EvmReader {
 impl EvmReader {
     /// Reads the contracts of `deployment` through `client`.
     pub fn new(client: Client, deployment: Deployment, finality: Finality) -> Self {
-        let wanted = Wanted { addresses: contracts(&deployment).to_vec(), topics: SIGNATURES.to_vec() };
+        let wanted = Wanted { addresses: contracts(&deployment).to_vec(), topics: signatures() };
         Self { client, deployment, finality, wanted }
     }
 

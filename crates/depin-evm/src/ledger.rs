@@ -51,7 +51,7 @@ pub enum ContractCallError {
     #[error(transparent)]
     Send(#[from] SendError),
     /// The contract does not answer.
-    #[error("the distributor cannot be read: {0}; check its address and the chain")]
+    #[error("the contract cannot be read: {0}; check its address and the chain")]
     Read(Box<alloy::contract::Error>),
     /// A payment or a bond cannot be paid.
     #[error("{account} has {found} base units of the token and needs {expected}; give it the rest")]
@@ -64,7 +64,7 @@ pub enum ContractCallError {
         found: U256,
     },
     /// The contract says what it cannot mean.
-    #[error("the distributor answers {found} for {what}; check its address")]
+    #[error("the contract answers {found} for {what}; check its address")]
     Nonsense {
         /// What was asked.
         what: &'static str,

@@ -3,6 +3,7 @@
 mod account;
 pub mod anvil;
 mod beacon;
+mod bond;
 mod client;
 mod connect;
 pub mod contracts;
@@ -25,6 +26,7 @@ pub use alloy::{
     transports::TransportError,
 };
 pub use beacon::{BLOCK_BEACON, BlockBeacon, BlockBeaconRule, Moments};
+pub use bond::{BondState, EvmBond, Slash};
 pub use client::{Client, SendError, Sender};
 pub use connect::{ConnectError, Url, connect, http_client};
 pub use deploy::{DeployConfig, DeployError, Deployment, deploy};

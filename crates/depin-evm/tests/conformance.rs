@@ -1,27 +1,23 @@
 //! One suite over the embedded chain and over anvil with the rules of the OP Stack.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests fail by panicking
 
+#[macro_use]
 mod common;
 
-use alloy::signers::SignerSync;
 use alloy::{
     network::TransactionBuilder,
-    primitives::{Address, B256, Bytes, U256},
+    primitives::{Address, B256, U256},
     providers::Provider,
     rpc::types::TransactionRequest,
 };
 use async_trait::async_trait;
 use common::{BOND, EPOCH, Network, RESOLUTION, Stage, WINDOW, deploy_config, key};
-use depin_core::{Amount, ChainEvent, DeviceId, Digest, Epoch, Millis, Timestamp};
+use depin_core::{Amount, ChainEvent, Digest, Epoch, Millis, Timestamp};
 use depin_evm::{
-    BlockBeacon, ContractCallError, DeployError, Deployment, DisputeWindows, EvmLedger, EvmRegistry,
-    Finality, Moments, SendError, Sender,
-    contracts::{DeviceRegistry as RegistryContract, EpochStatus, NetworkToken, Reverted, RewardDistributor},
+    BlockBeacon, ContractCallError, DeployError, Deployment, DisputeWindows, EvmLedger, Finality, Moments,
+    SendError, Sender,
+    contracts::{EpochStatus, NetworkToken, Reverted, RewardDistributor},
     credits, deploy, events, final_block,
-};
-use depin_identity::{
-    Action, Binding, DeviceRegistry, OwnerSignature, SignedBinding, SoftwareKey, SubmitError,
-    conformance::RegistryRules,
 };
 use depin_proof::{BeaconRule, BeaconSource};
 use depin_rewards::{
@@ -30,28 +26,10 @@ use depin_rewards::{
 };
 use serde_json::json;
 
-/// Runs each fact on each chain.
-macro_rules! facts {
-    ($($fact:ident),+ $(,)?) => {
-        mod embedded {
-            $(#[tokio::test] async fn $fact() {
-                if let Some(stage) = super::Stage::embedded().await { super::$fact(stage).await }
-            })+
-        }
-        mod anvil {
-            $(#[tokio::test] async fn $fact() {
-                if let Some(stage) = super::Stage::anvil().await { super::$fact(stage).await }
-            })+
-        }
-    };
-}
-
 facts!(
     a_deployment_is_made_once_and_found_again,
     a_deployment_knows_the_block_before_which_it_said_nothing,
-    the_registry_keeps_the_rules_of_its_seam,
     the_distributor_keeps_the_rules_of_its_seam,
-    refused_bindings_say_why,
     payments_burn_a_share_and_are_read_as_demand,
     a_dispute_ends_with_the_ruling,
     a_void_round_is_told_and_its_root_revived,
@@ -102,13 +80,6 @@ async fn a_deployment_knows_the_block_before_which_it_said_nothing(stage: Stage)
     assert_eq!(deploy(&network.operator, &network.config).await.unwrap(), network.deployment);
 }
 
-async fn the_registry_keeps_the_rules_of_its_seam(stage: Stage) {
-    let network = Network::on(&stage).await;
-    let registry = EvmRegistry::new(network.operator.clone(), &network.deployment);
-    let now = Timestamp(stage.now().await * 1000);
-    RegistryRules::new(&registry, [7; 32], now).all().await.unwrap();
-}
-
 struct LedgerFixture<'a> {
     stage: &'a Stage,
     network: &'a Network,
@@ -143,70 +114,6 @@ async fn the_distributor_keeps_the_rules_of_its_seam(stage: Stage) {
     network.pay(10_000).await;
     let ledger = network.ledger(&network.operator);
     payout_ledger(&LedgerFixture { stage: &stage, network: &network, ledger }).await.unwrap();
-}
-
-/// What `owner` and `device` sign to register, in a registry.
-fn registration(registry: &EvmRegistry, device: &SoftwareKey, owner: u8, deadline: u64) -> SignedBinding {
-    let binding = Binding {
-        action: Action::Register { active: true },
-        device: DeviceId(depin_identity::DeviceSigner::public_key(device)),
-        owner: key(owner).address(),
-        domain: registry.domain(),
-        nonce: 0,
-        deadline,
-    };
-    let signature = key(owner).sign_hash_sync(&binding.signing_hash()).unwrap();
-    SignedBinding {
-        owner_signature: Some(OwnerSignature(signature.as_bytes())),
-        new_owner_signature: None,
-        device_proof: Some(device.signature(&binding.device_proof_message())),
-        new_key_proof: None,
-        binding,
-    }
-}
-
-async fn refused_bindings_say_why(stage: Stage) {
-    let network = Network::on(&stage).await;
-    let registry = EvmRegistry::new(network.operator.clone(), &network.deployment);
-    let now = stage.now().await;
-    let device = SoftwareKey::from_seed([3; 32]);
-    let signed = registration(&registry, &device, 11, now + 1_000);
-    let accepted = signed.verify(Timestamp(now * 1000), *signed.binding.device.key()).unwrap();
-
-    // Only the registrar registers.
-    let stranger = EvmRegistry::new(network.customer.clone(), &network.deployment);
-    let refused = stranger.submit(&accepted).await.unwrap_err();
-    assert!(refused.to_string().contains("AccessControlUnauthorizedAccount"), "{refused}");
-
-    // The contract checks the owner's signature itself: sent past our own checks, a false one is refused.
-    let contract = RegistryContract::new(network.deployment.registry, stage.client.provider());
-    let forged = key(12).sign_hash_sync(&signed.binding.signing_hash()).unwrap();
-    let request = contract.register(
-        Bytes::copy_from_slice(signed.binding.device.key().as_bytes()),
-        signed.binding.owner,
-        U256::from(signed.binding.deadline),
-        Bytes::from(forged.as_bytes()),
-        Bytes::new(),
-    );
-    let refused = network.operator.send(request.into_transaction_request()).await.unwrap_err();
-    match refused.reverted().unwrap() {
-        Reverted::Registry(RegistryContract::DeviceRegistryErrors::BadSignature(error)) => {
-            assert_eq!(error.signer, key(11).address());
-            assert_eq!(error.digest, signed.binding.signing_hash(), "contract and crate hash the same");
-        }
-        other => panic!("{other}"),
-    }
-
-    registry.submit(&accepted).await.unwrap();
-    let again = registry.submit(&accepted).await.unwrap_err();
-    assert!(matches!(again, SubmitError::Refused(depin_identity::RegistryError::Known { .. })), "{again}");
-
-    // In time when it was judged, too late when it arrives.
-    let late = registration(&registry, &SoftwareKey::from_seed([4; 32]), 11, now + 10);
-    let late = late.verify(Timestamp(now * 1000), *late.binding.device.key()).unwrap();
-    stage.reach(now + 60).await;
-    let refused = registry.submit(&late).await.unwrap_err();
-    assert!(refused.to_string().contains("SignatureExpired"), "{refused}");
 }
 
 async fn payments_burn_a_share_and_are_read_as_demand(stage: Stage) {
@@ -406,25 +313,6 @@ async fn a_lost_posting_is_posted_again_and_paid_once(stage: Stage) {
 
 async fn events_come_in_order_and_complete(stage: Stage) {
     let network = Network::on(&stage).await;
-    let registry = EvmRegistry::new(network.operator.clone(), &network.deployment);
-    let device = SoftwareKey::from_seed([9; 32]);
-    let now = stage.now().await;
-    let signed = registration(&registry, &device, 11, now + 100_000);
-    registry
-        .submit(&signed.verify(Timestamp(now * 1000), *signed.binding.device.key()).unwrap())
-        .await
-        .unwrap();
-    let off = Binding { action: Action::Deactivate, nonce: 1, ..signed.binding };
-    let off = SignedBinding {
-        owner_signature: Some(OwnerSignature(
-            key(11).sign_hash_sync(&off.signing_hash()).unwrap().as_bytes(),
-        )),
-        new_owner_signature: None,
-        device_proof: None,
-        new_key_proof: None,
-        binding: off,
-    };
-    registry.submit(&off.verify(Timestamp(now * 1000), *off.binding.device.key()).unwrap()).await.unwrap();
     network.pay(1_000).await;
     network.run_epoch(&stage, Epoch(0)).await;
     let ledger = network.ledger(&network.operator);
@@ -436,25 +324,11 @@ async fn events_come_in_order_and_complete(stage: Stage) {
     ledger.claim(&accounts.map(|account| claim(&tree, Epoch(0), account))).await.unwrap();
 
     let read = events(&stage.client, &network.deployment, 0, stage.height().await).await.unwrap();
-    let proof = signed.device_proof.unwrap().0.to_vec();
     let (root, bundle) = (payout.root, payout.bundle_digest);
     let claimed = |account, amount| ChainEvent::Claimed { epoch: Epoch(0), account, amount: Amount(amount) };
     assert_eq!(
         read.iter().map(|located| located.event.clone()).collect::<Vec<_>>(),
         [
-            ChainEvent::DeviceRegistered {
-                device: signed.binding.device,
-                owner: signed.binding.owner,
-                nonce: 0,
-                deadline: now + 100_000,
-                proof,
-                active: true,
-                at: Timestamp::default(),
-            },
-            ChainEvent::DeviceDeactivated {
-                device: signed.binding.device.on_chain(),
-                at: Timestamp::default()
-            },
             ChainEvent::CreditsPaid {
                 customer: network.customer.address(),
                 amount: Amount(1_000),
@@ -470,7 +344,7 @@ async fn events_come_in_order_and_complete(stage: Stage) {
     let places: Vec<_> = read.iter().map(|located| (located.block, located.log_index)).collect();
     assert!(places.is_sorted() && places.windows(2).all(|pair| pair[0] != pair[1]));
     // Read in two halves they are the same.
-    let middle = read[3].block;
+    let middle = read[1].block;
     let mut halves = events(&stage.client, &network.deployment, 0, middle).await.unwrap();
     halves
         .extend(events(&stage.client, &network.deployment, middle + 1, stage.height().await).await.unwrap());

@@ -19,17 +19,18 @@ use alloy::{
         json_rpc::{ErrorPayload, RequestPacket, ResponsePacket, ResponsePayload},
         types::TransactionRequest,
     },
+    signers::SignerSync,
     transports::{TransportError, TransportFut},
 };
 use common::{Network, Stage, ether, key};
-use depin_core::{DeviceId, Epoch};
+use depin_core::{DeviceId, Epoch, Timestamp};
 use depin_evm::{
     Client, Deployment, EventsError, EvmRegistry, HeaderError, Options, SendError,
     contracts::{Reverted, RewardDistributor},
     embedded::{Config, EmbeddedChain},
     events,
 };
-use depin_identity::{DeviceRegistry, DeviceSigner, SoftwareKey};
+use depin_identity::{Action, Binding, DeviceRegistry, OwnerSignature, SignedBinding, SoftwareKey};
 use serde_json::{Value, json, value::to_raw_value};
 use tower::Service;
 
@@ -201,28 +202,46 @@ async fn a_node_that_lacks_the_last_block_is_not_believed_that_it_is_empty() {
 }
 
 #[tokio::test]
-async fn another_devices_record_is_not_believed() {
+async fn a_devices_record_is_not_read_from_half_its_events_or_anothers() {
     let (chain, deployment, _) = network().await;
     let honest = EvmRegistry::new(chain.client().sender(key(1)), &deployment);
-    let device = DeviceId(SoftwareKey::from_seed([1; 32]).public_key());
-    assert_eq!(honest.device(&device).await.unwrap(), None);
-    // An active device with the key 0x01 00…00, whatever is asked.
-    let word = |value: u64| format!("{value:064x}");
-    let record = format!(
-        "0x{}{}{}{}{}{}{}{:0<128}",
-        word(32),
-        word(1),
-        word(5),
-        word(0),
-        word(1),
-        word(160),
-        word(34),
-        "01"
-    );
-    let lying = Tamper::client(&chain, Options::local(), "eth_call", move |_, _| Ok(json!(record)));
-    let lying = EvmRegistry::new(lying.sender(key(1)), &deployment);
-    let error = lying.device(&device).await.unwrap_err();
-    assert!(error.to_string().contains("asked for the device"), "{error}");
+    let born = SoftwareKey::from_seed([1; 32]);
+    let binding = Binding {
+        action: Action::Register { active: true },
+        device: DeviceId(born.public().typed()),
+        owner: key(7).address(),
+        domain: honest.domain(),
+        nonce: 0,
+        deadline: u64::MAX,
+    };
+    let signed = SignedBinding {
+        owner_signature: Some(OwnerSignature(
+            key(7).sign_hash_sync(&binding.signing_hash()).unwrap().as_bytes(),
+        )),
+        new_owner_signature: None,
+        device_proof: Some(born.signature(&binding.device_proof_message())),
+        new_key_proof: None,
+        binding,
+    };
+    let accepted = signed.verify(Timestamp(0), born.public().typed()).unwrap();
+    honest.submit(&accepted).await.unwrap();
+    assert!(honest.device(&binding.device).await.unwrap().is_some());
+    let lies: [(Lie, &str); 5] = [
+        (|logs| *logs = json!([]), "tells 0 of them"),
+        (|logs| *logs = json!([logs[0], logs[0]]), "out of order"),
+        (|logs| logs[0]["topics"][1] = json!(format!("0x{:064x}", 5)), "not that of its key"),
+        (|logs| logs[0]["blockHash"] = json!(format!("0x{:064x}", 5)), "not of it"),
+        (|logs| logs[0]["address"] = json!(Address::ZERO), "another contract"),
+    ];
+    for (lie, expected) in lies {
+        let lying = Tamper::client(&chain, Options::local(), "eth_getLogs", move |_, mut honest| {
+            lie(&mut honest);
+            Ok(honest)
+        });
+        let lying = EvmRegistry::new(lying.sender(key(1)), &deployment);
+        let error = lying.device(&binding.device).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
 }
 
 /// A chain whose account 1 has ether.

@@ -57,6 +57,8 @@ pub struct Contracts {
     pub credits: Address,
     /// Where rewards are claimed.
     pub distributor: Address,
+    /// What makers and providers stand to lose.
+    pub bond: Address,
 }
 
 /// What devices and customers need to know to do their part.

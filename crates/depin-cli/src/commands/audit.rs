@@ -172,6 +172,7 @@ async fn compare_with_chain(
         registry: params.registry,
         credits: Default::default(),
         distributor: params.distributor,
+        bond: Default::default(),
         start_block: 0,
     };
     let ledger = EvmLedger::new(client.sender(PrivateKeySigner::random()), &deployment);

@@ -16,11 +16,29 @@ use depin_evm::{
 };
 use serde_json::json;
 
+/// Runs each fact on each chain.
+#[allow(unused_macros)] // by a test that runs on one chain only
+macro_rules! facts {
+    ($($fact:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[tokio::test] async fn $fact() {
+                if let Some(stage) = super::Stage::embedded().await { super::$fact(stage).await }
+            })+
+        }
+        mod anvil {
+            $(#[tokio::test] async fn $fact() {
+                if let Some(stage) = super::Stage::anvil().await { super::$fact(stage).await }
+            })+
+        }
+    };
+}
+
 pub const GENESIS: u64 = 1_700_000_000;
 pub const EPOCH: u64 = 100;
 pub const WINDOW: u64 = 50;
 pub const EVIDENCE: u64 = 30;
 pub const RESOLUTION: u64 = 40;
+pub const UNBONDING: u64 = 500;
 pub const BOND: u128 = 1_000;
 
 /// What keeps the chain alive.
@@ -139,6 +157,7 @@ pub async fn deploy_config(stage: &Stage, operator: Address, resolver: Address) 
         proposal_bond: Amount(BOND),
         challenge_bond: Amount(BOND),
         max_voids: 2,
+        unbonding_delay: UNBONDING,
         resolver,
         guardian: resolver,
         registrar: operator,

@@ -49,15 +49,15 @@ impl Chain {
 }
 
 impl From<Deployment> for Contracts {
-    fn from(Deployment { token, registry, credits, distributor, .. }: Deployment) -> Self {
-        Self { token, registry, credits, distributor }
+    fn from(Deployment { token, registry, credits, distributor, bond, .. }: Deployment) -> Self {
+        Self { token, registry, credits, distributor, bond }
     }
 }
 
 impl NetworkInfo {
     /// Where its contracts are, and since when.
     pub const fn deployment(&self) -> Deployment {
-        let Contracts { token, registry, credits, distributor } = self.contracts;
-        Deployment { token, registry, credits, distributor, start_block: self.start_block }
+        let Contracts { token, registry, credits, distributor, bond } = self.contracts;
+        Deployment { token, registry, credits, distributor, bond, start_block: self.start_block }
     }
 }

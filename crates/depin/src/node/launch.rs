@@ -14,6 +14,9 @@ use crate::{
 /// One token in base units.
 pub const TOKEN: u128 = 1_000_000_000_000_000_000;
 
+/// After how many void rounds of a dispute stake decides.
+const MAX_VOIDS: u8 = 2;
+
 /// A new storage network.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -76,11 +79,19 @@ impl Launch {
             resolution_period: self.resolution_period,
             proposal_bond: tokens(self.bond),
             challenge_bond: tokens(self.bond),
-            max_voids: 2,
+            max_voids: MAX_VOIDS,
+            unbonding_delay: self.longest_dispute(),
             resolver: self.resolver,
             guardian: self.resolver,
             registrar: operator,
         })
+    }
+
+    /// How long a root can be held up, in seconds: every round void, then one by stake. A bond has to outlast that.
+    fn longest_dispute(&self) -> u64 {
+        let to_stake = self.challenge_window.saturating_add(self.evidence_period);
+        let void = to_stake.saturating_add(self.resolution_period);
+        void.saturating_mul(u64::from(MAX_VOIDS)).saturating_add(to_stake)
     }
 
     /// The network's parameters, once its contracts are deployed.

@@ -150,6 +150,7 @@ pub(crate) fn deploy_config() -> DeployConfig {
         proposal_bond: Amount(100),
         challenge_bond: Amount(100),
         max_voids: 2,
+        unbonding_delay: 20,
         resolver: operator,
         guardian: operator,
         registrar: operator,

@@ -1,5 +1,7 @@
 //! What the contracts said, as the values of `depin-core`. A node is asked and not believed: what it answers must fit together.
 
+pub(crate) mod registry;
+
 use std::collections::BTreeMap;
 
 use alloy::{
@@ -9,12 +11,12 @@ use alloy::{
     sol_types::SolEvent,
     transports::TransportError,
 };
-use depin_core::{Amount, ChainEvent, DeviceId, Digest, Epoch, Located, Timestamp, TypedKey};
+use depin_core::{Amount, ChainEvent, Digest, Epoch, Located};
 use depin_index::follow::MAX_LOGS;
 
 use crate::{
     Client, Deployment,
-    contracts::{DeviceRegistry, RewardDistributor, ServiceCredits},
+    contracts::{RewardDistributor, ServiceCredits},
     finality::{HeaderError, header},
     follow::{together, too_much},
 };
@@ -102,7 +104,7 @@ fn filter(deployment: &Deployment, from: u64, to: u64) -> Filter {
         .from_block(from)
         .to_block(to)
         .address(contracts(deployment).to_vec())
-        .event_signature(SIGNATURES.to_vec())
+        .event_signature(signatures())
 }
 
 /// The contracts whose events count.
@@ -111,10 +113,12 @@ pub(crate) const fn contracts(deployment: &Deployment) -> [Address; 3] {
 }
 
 /// The signatures of the events that count.
-pub(crate) const SIGNATURES: [B256; 14] = [
-    DeviceRegistry::DeviceRegistered::SIGNATURE_HASH,
-    DeviceRegistry::DeviceTransferred::SIGNATURE_HASH,
-    DeviceRegistry::DeviceDeactivated::SIGNATURE_HASH,
+pub(crate) fn signatures() -> Vec<B256> {
+    [registry::SIGNATURES.as_slice(), &OTHERS].concat()
+}
+
+/// Those of the credits and of the distributor.
+const OTHERS: [B256; 11] = [
     ServiceCredits::Paid::SIGNATURE_HASH,
     RewardDistributor::EpochStarted::SIGNATURE_HASH,
     RewardDistributor::RootProposed::SIGNATURE_HASH,
@@ -163,41 +167,10 @@ fn read(
 pub(crate) fn decode(deployment: &Deployment, log: &ContractLog) -> Result<ChainEvent, &'static str> {
     let signature = *log.topics().first().ok_or("it has no signature")?;
     match log.address {
-        address if address == deployment.registry => registry(log, signature),
+        address if address == deployment.registry => registry::decode(log, signature),
         address if address == deployment.credits => credits(log, signature),
         address if address == deployment.distributor => distributor(log, signature),
         _ => Err("it is of another contract"),
-    }
-}
-
-fn registry(log: &ContractLog, signature: B256) -> Result<ChainEvent, &'static str> {
-    match signature {
-        DeviceRegistry::DeviceRegistered::SIGNATURE_HASH => {
-            let event = parse::<DeviceRegistry::DeviceRegistered>(log)?;
-            let key = TypedKey::from_bytes(&event.deviceKey).map_err(|_| "its device key is none")?;
-            let device = DeviceId(key);
-            if device.on_chain() != Digest(event.device.0) {
-                return Err("its device id is not that of its key");
-            }
-            Ok(ChainEvent::DeviceRegistered {
-                device,
-                owner: event.owner,
-                nonce: number(event.nonce)?,
-                deadline: number(event.deadline)?,
-                proof: event.deviceProof.to_vec(),
-                active: true,
-                at: Timestamp::default(),
-            })
-        }
-        DeviceRegistry::DeviceTransferred::SIGNATURE_HASH => {
-            parse::<DeviceRegistry::DeviceTransferred>(log)?;
-            Err("its device has no new key")
-        }
-        DeviceRegistry::DeviceDeactivated::SIGNATURE_HASH => {
-            let event = parse::<DeviceRegistry::DeviceDeactivated>(log)?;
-            Ok(ChainEvent::DeviceDeactivated { device: Digest(event.device.0), at: Timestamp::default() })
-        }
-        _ => Err("the registry has no such event"),
     }
 }
 
