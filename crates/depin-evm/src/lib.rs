@@ -11,6 +11,7 @@ pub mod credits;
 mod deploy;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod ethr;
 mod events;
 mod finality;
 mod follow;
@@ -30,6 +31,7 @@ pub use bond::{BondState, EvmBond, Slash};
 pub use client::{Client, SendError, Sender};
 pub use connect::{ConnectError, Url, connect, http_client};
 pub use deploy::{DeployConfig, DeployError, Deployment, deploy};
+pub use ethr::EthrDid;
 pub use events::{EventsError, events};
 pub use finality::{FinalBlock, Finality, HeaderError, final_block, header};
 pub use follow::EvmReader;
