@@ -35,6 +35,7 @@ mod sign1;
 #[cfg(feature = "keystore")]
 pub mod signer;
 mod software;
+mod voucher;
 
 pub use batch::SignatureBatch;
 pub use binding::{AcceptedBinding, Action, Binding, BindingError, Domain, SignedBinding};
@@ -59,3 +60,4 @@ pub use replay::{Fresh, ReplayError, ReplayMarks};
 pub use report_ref::{Commitments, ReportRef};
 pub use sign1::Sign1Error;
 pub use software::{SecretError, SoftwareKey};
+pub use voucher::{Handover, VerifiedVoucher, Voucher, VoucherError, VoucherHeader};

@@ -867,3 +867,33 @@ proptest! {
         prop_assert_eq!(Registry::from_snapshot(&registry.to_snapshot()).unwrap(), registry);
     }
 }
+
+/// Of what is folded one by one, lists with room to grow included.
+#[test]
+fn a_device_takes_at_most_250_bytes() {
+    let count = 4096_u32;
+    let keys = || (0..count).map(|n| SoftwareKey::from_seed(sha256(&[&n.to_be_bytes()]).0));
+    let events: Vec<ChainEvent> = keys()
+        .map(|key| {
+            let (device, deadline) = (DeviceId(key.public_key()), DEADLINE);
+            let binding =
+                Binding { action: REGISTER, device, owner: owner(10), domain: domain(), nonce: 0, deadline };
+            let proof = key.signature(&binding.device_proof_message()).0.to_vec();
+            let owner = owner(10);
+            ChainEvent::DeviceRegistered {
+                device,
+                owner,
+                nonce: 0,
+                deadline,
+                proof,
+                active: true,
+                at: at(10),
+            }
+        })
+        .collect();
+    let mut registry = None;
+    let counted = allocation_counter::measure(|| registry = Some(fold(&events)));
+    assert_eq!(registry.unwrap().devices().len(), 4096);
+    let each = counted.bytes_current / i64::from(count);
+    assert!(each <= 250, "{each} bytes");
+}
