@@ -33,6 +33,7 @@ pub use words::{DeviceStatus, EventKind, RootStatus, RootStep};
 mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod device;
 mod error;
 mod facts;
 pub mod follow;

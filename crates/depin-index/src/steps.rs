@@ -154,6 +154,36 @@ const STEPS: &[(&str, &str, &str)] = &[
         "The device was switched off for ever and cannot report again. Register a new device with a new key.",
     ),
     (
+        "attestation.tpm.clock",
+        "unsafe",
+        "The TPM's clock may have run backwards after a crash or a loss of power. Shut the device down properly, start it again, and let it attest anew.",
+    ),
+    (
+        "report",
+        "not-activated",
+        "The device is registered and not activated yet. Activate it as its owner; reports count from then on.",
+    ),
+    (
+        "report",
+        "suspended",
+        "The device was suspended when the report came. Find out why, then resume it: its owner can, unless a guardian of the network suspended it.",
+    ),
+    (
+        "report",
+        "rotated",
+        "The device has a new key, and this report came too late or after the last one of the old key. Have the device sign with its new key.",
+    ),
+    (
+        "report",
+        "compromised",
+        "The key was declared compromised, and the report came after that moment. Give the device a new key as its owner, and look for whoever has the old one.",
+    ),
+    (
+        "report",
+        "cut-over",
+        "The device changes hands, and the report is signed by the key of the other owner. Have it sign with the key that counts in this epoch.",
+    ),
+    (
         "report",
         "replayed",
         "This report was counted before, or its numbers were. Let the device raise its sequence with each report, and its boot counter with each start.",
@@ -276,6 +306,13 @@ mod tests {
         for line in door.lines().filter(|line| line.contains("=> \"")) {
             found.insert(("report".to_owned(), line.split('"').nth(1).unwrap().to_owned()));
         }
+        let registry = fs::read_to_string(crates.join("depin-identity/src/registry/judge.rs")).unwrap();
+        for line in registry.lines().filter(|line| line.contains("Self::") && line.contains("=> \"")) {
+            let reason = line.split('"').nth(1).unwrap();
+            if word(reason) {
+                found.insert(("report".to_owned(), reason.to_owned()));
+            }
+        }
         let clock = fs::read_to_string(crates.join("depin-identity/src/clock.rs")).unwrap();
         for literals in calls(&clock, "=> failed(") {
             found.insert(("report.clock".to_owned(), literals[0].clone()));
@@ -286,9 +323,17 @@ mod tests {
     #[test]
     fn every_finding_and_refusal_of_this_workspace_has_a_next_step() {
         let produced = produced();
-        for known in
-            ["loss-declared", "not-accepted", "clock-ahead", "wrong-signature", "late", "quota", "missing"]
-        {
+        for known in [
+            "loss-declared",
+            "not-accepted",
+            "clock-ahead",
+            "wrong-signature",
+            "late",
+            "quota",
+            "missing",
+            "deactivated",
+            "cut-over",
+        ] {
             assert!(produced.iter().any(|(_, reason)| reason == known), "{known} is not found: {produced:?}");
         }
         let without: Vec<_> =

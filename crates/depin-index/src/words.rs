@@ -100,12 +100,16 @@ words! {
 words! {
     /// Where a device stands with the registry, as far as its events are in.
     DeviceStatus {
-        /// It has an owner.
+        /// It has an owner, and may report.
         Active = 0 "active",
         /// It was switched off for ever.
         Deactivated = 1 "deactivated",
         /// It worked or reported, but no event of the registry names it yet.
         Unregistered = 2 "unregistered",
+        /// It has an owner, who has not activated it.
+        Bound = 3 "bound",
+        /// It may not report until it is resumed.
+        Suspended = 4 "suspended",
     }
 }
 

@@ -64,6 +64,7 @@ pub fn event(number: u64) -> ChainEvent {
     let bundle = sha256(&[b"bundle", &some.to_be_bytes()]);
     let amount = Amount(u128::from(number) << 40);
     let (candidate, round) = (sha256(&[b"candidate", &turn.to_be_bytes()]), u32::from(some > 5));
+    let at = Timestamp(number);
     match number % 14 {
         0 => ChainEvent::DeviceRegistered {
             device: device(some),
@@ -71,8 +72,8 @@ pub fn event(number: u64) -> ChainEvent {
             nonce: turn,
             deadline: u64::MAX,
             proof: vec![0xab; 64],
-            active: true,
-            at: Timestamp(number),
+            active: !matches!(some, 1 | 6),
+            at,
         },
         1 => ChainEvent::DeviceTransferred {
             device: device(some).on_chain(),
@@ -85,7 +86,7 @@ pub fn event(number: u64) -> ChainEvent {
             new_key_proof: vec![],
             cut_over: epoch,
             voucher: bundle,
-            at: Timestamp(number),
+            at,
         },
         2 => ChainEvent::CreditsPaid { customer: account(other), amount, burned: Amount(amount.0 / 4) },
         3 => ChainEvent::EpochStarted { epoch, mint_cap: Amount::MAX, revenue_cap: amount },
@@ -94,6 +95,11 @@ pub fn event(number: u64) -> ChainEvent {
         6 => ChainEvent::EpochContested { epoch, round },
         7 => ChainEvent::RootSupported { epoch, candidate, supporter: account(some), amount },
         8 if some > 0 => ChainEvent::RootVoided { epoch, round, voids: 1 },
+        // Device 1 is activated, suspended and resumed; 5 stays suspended, and 6 bound.
+        9 if some == 5 => ChainEvent::DeviceSuspended { device: device(5).on_chain(), at },
+        10 if some == 0 => ChainEvent::DeviceActivated { device: device(1).on_chain(), at },
+        10 if some == 1 => ChainEvent::DeviceSuspended { device: device(1).on_chain(), at },
+        10 if some == 2 => ChainEvent::DeviceResumed { device: device(1).on_chain(), at },
         9 if some.is_multiple_of(2) => {
             ChainEvent::RootRevived { epoch, candidate, proposer: account(other), round }
         }
@@ -104,8 +110,25 @@ pub fn event(number: u64) -> ChainEvent {
         11 => ChainEvent::RootFinal { epoch, root, bundle, total: amount },
         8..=10 => ChainEvent::RootProposed { epoch, root: candidate, bundle },
         12 => ChainEvent::Claimed { epoch, account: account(some), amount },
-        // Every second device.
-        _ => ChainEvent::DeviceDeactivated { device: device(other & !1).on_chain(), at: Timestamp(number) },
+        13 if matches!(other, 3 | 6 | 7) => ChainEvent::KeyRotated {
+            device: device(other).on_chain(),
+            new_key: device(100).0,
+            last_boot: round,
+            last_sequence: turn,
+            nonce: turn,
+            deadline: 0,
+            old_proof: vec![],
+            new_proof: vec![0xcd; 64],
+            at,
+        },
+        13 if other == 5 => ChainEvent::KeyCompromised {
+            device: device(other).on_chain(),
+            key: device(other).0.id(),
+            since: Timestamp(turn),
+            at,
+        },
+        // Most of every second device.
+        _ => ChainEvent::DeviceDeactivated { device: device(other & !1).on_chain(), at },
     }
 }
 

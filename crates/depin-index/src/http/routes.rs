@@ -240,8 +240,11 @@ pub(super) async fn devices(
     OriginalUri(uri): OriginalUri,
     Params(params): Params<DeviceParams>,
 ) -> Result<Response, ApiError> {
-    let status =
-        params::word(params.status.clone(), "bad-status", "use active, deactivated or unregistered")?;
+    let status = params::word(
+        params.status.clone(),
+        "bad-status",
+        "use active, bound, suspended, deactivated or unregistered",
+    )?;
     let outcome = params::outcome(params.outcome.as_deref())?;
     let owner = params.owner.as_deref().map(params::address).transpose()?;
     let filter = DeviceFilter { status, outcome, owner, prefix: params::prefix(params.prefix.clone())? };

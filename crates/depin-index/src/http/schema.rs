@@ -8,6 +8,7 @@ const AMOUNT: &str = "^(0|[1-9][0-9]{0,77})$";
 const DIGEST: &str = "^0x[0-9a-f]{64}$";
 const ADDRESS: &str = "^0x[0-9a-f]{40}$";
 const DID: &str = "^did:key:z[1-9A-HJ-NP-Za-km-z]{1,56}$";
+const KEY_ID: &str = "^[0-9a-f]{32}$";
 const HEX: &str = "^0x([0-9a-f]{2})*$";
 const OUTCOMES: [&str; 3] = ["accept", "reject", "inconclusive"];
 
@@ -80,13 +81,43 @@ pub(crate) fn event() -> Schema {
     let candidate = |who| [("epoch", integer()), ("candidate", text(DIGEST)), (who, text(ADDRESS))];
     let round = || [("epoch", integer()), ("round", integer())];
     let root = || [("epoch", integer()), ("root", text(DIGEST)), ("bundle", text(DIGEST))];
-    let kinds: [(&str, Vec<(&str, Object)>); 14] = [
-        ("device-registered", with(binding(), [("device", text(DID)), ("owner", text(ADDRESS))])),
-        (
-            "device-transferred",
-            with(binding(), [("device", text(DIGEST)), ("from", text(ADDRESS)), ("to", text(ADDRESS))]),
-        ),
-        ("device-deactivated", vec![("device", text(DIGEST))]),
+    let at = || [("device", text(DIGEST)), ("at", integer())];
+    let handover = || {
+        [
+            ("device", text(DIGEST)),
+            ("from", text(ADDRESS)),
+            ("to", text(ADDRESS)),
+            ("new_key", text(DID)),
+            ("new_key_proof", text(HEX)),
+            ("cut_over", integer()),
+            ("voucher", text(DIGEST)),
+            ("at", integer()),
+        ]
+    };
+    let registered = || {
+        let active = ObjectBuilder::new().schema_type(Type::Boolean).build();
+        [("device", text(DID)), ("owner", text(ADDRESS)), ("active", active), ("at", integer())]
+    };
+    let rotated = || {
+        [
+            ("new_key", text(DID)),
+            ("last_boot", integer()),
+            ("last_sequence", integer()),
+            ("nonce", integer()),
+            ("deadline", integer()),
+            ("old_proof", text(HEX)),
+            ("new_proof", text(HEX)),
+        ]
+    };
+    let kinds: [(&str, Vec<(&str, Object)>); 19] = [
+        ("device-registered", with(binding(), registered())),
+        ("device-transferred", with(binding(), handover())),
+        ("device-deactivated", at().to_vec()),
+        ("device-activated", at().to_vec()),
+        ("device-suspended", at().to_vec()),
+        ("device-resumed", at().to_vec()),
+        ("key-rotated", with(at(), rotated())),
+        ("key-compromised", with(at(), [("key", text(KEY_ID)), ("since", integer())])),
         (
             "credits-paid",
             vec![("customer", text(ADDRESS)), ("amount", text(AMOUNT)), ("burned", text(AMOUNT))],

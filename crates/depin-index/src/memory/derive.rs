@@ -8,7 +8,7 @@ use super::State;
 use crate::{
     ClaimRow, CustomerEpochRow, CustomerRow, DeviceRow, DeviceStatus, EarningRow, EpochDeviceRow, EpochFacts,
     EpochRow, EventKind, EventRow, OwnerRow, RefusalRow, ReportRow, RootRow, RootStep, StoreError, Total,
-    VerdictRow, standing::Standing,
+    VerdictRow, device::Stands, standing::Standing,
 };
 
 impl State {
@@ -98,8 +98,16 @@ impl State {
                 row.last_report = Some(report.last);
             }
         }
+        let mut stands: BTreeMap<Digest, Stands> = BTreeMap::new();
         for located in self.events.values() {
             register(&mut rows, located, self.time(located.block));
+            if let Some(device) = located.event.device() {
+                stands.entry(device).or_default().take(&located.event);
+            }
+        }
+        for (device, row) in &mut rows {
+            let known = stands.get(device).copied().unwrap_or_default();
+            row.status = known.status(row.status == DeviceStatus::Active);
         }
         Ok(rows.into_values().map(|row| (row.did.to_string(), row)).collect())
     }
@@ -299,22 +307,15 @@ fn unknown_device(device: DeviceId) -> DeviceRow {
     }
 }
 
-/// Lets one event of the registry change the row of its device. Called in the order of the chain.
+/// Lets one event of the registry name the owner of its device, which is active until more is known. Called in the order of the chain.
 fn register(rows: &mut BTreeMap<Digest, DeviceRow>, located: &Located, time: Timestamp) {
     let (device, owner) = match &located.event {
-        ChainEvent::DeviceRegistered { device, owner, .. } => (device.on_chain(), Some(*owner)),
-        ChainEvent::DeviceTransferred { device, to, .. } => (*device, Some(*to)),
-        ChainEvent::DeviceDeactivated { device, .. } => (*device, None),
+        ChainEvent::DeviceRegistered { device, owner, .. } => (device.on_chain(), *owner),
+        ChainEvent::DeviceTransferred { device, to, .. } => (*device, *to),
         _ => return,
     };
     let Some(row) = rows.get_mut(&device) else { return };
-    row.owner = owner.or(row.owner);
-    row.status = match (&located.event, row.status) {
-        (ChainEvent::DeviceDeactivated { .. }, _) | (_, DeviceStatus::Deactivated) => {
-            DeviceStatus::Deactivated
-        }
-        _ => DeviceStatus::Active,
-    };
+    (row.owner, row.status) = (Some(owner), DeviceStatus::Active);
     if matches!(located.event, ChainEvent::DeviceRegistered { .. }) {
         (row.registered_at, row.registered_time) = (Some(located.block), Some(time));
     }

@@ -6,7 +6,7 @@ import { html } from "../lib.js";
 const TONE = {
   accept: "good", active: "good", final: "good", claimed: "good", live: "good", pass: "good", finalised: "good",
   reject: "bad", fail: "bad", degraded: "bad", stopped: "bad", voided: "bad", challenged: "bad", contested: "bad", offline: "bad",
-  inconclusive: "warn", warning: "warn", unregistered: "warn", proposed: "warn", backfill: "warn", polling: "warn", claimable: "warn", revived: "warn", undecided: "warn",
+  inconclusive: "warn", warning: "warn", unregistered: "warn", bound: "warn", suspended: "warn", proposed: "warn", backfill: "warn", polling: "warn", claimable: "warn", revived: "warn", undecided: "warn",
 };
 
 /** @type {Record<string, string>} */

@@ -58,7 +58,7 @@ function form(filtered) {
   };
   return html`<form class="filters" role="search" aria-label="Devices" onSubmit=${apply} onChange=${apply}>
     <label class="grow">Device <input type="search" name="prefix" defaultValue=${params.get("prefix") ?? ""} placeholder="did:key:z6Mk… or its beginning" autocomplete="off" spellcheck=${false} maxlength="128" /></label>
-    <label>Status ${select("status", ["active", "unregistered", "deactivated"])}</label>
+    <label>Status ${select("status", ["active", "bound", "suspended", "unregistered", "deactivated"])}</label>
     <label>Last verdict ${select("outcome", ["accept", "reject", "inconclusive"])}</label>
     <label class="grow">Owner <input type="search" name="owner" defaultValue=${params.get("owner") ?? ""} placeholder="0x…" autocomplete="off" spellcheck=${false} maxlength="42" /></label>
     <button type="submit">Search</button>

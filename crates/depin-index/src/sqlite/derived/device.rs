@@ -4,7 +4,7 @@ use depin_core::{Address, DeviceId, Digest, Epoch, Outcome, Timestamp};
 use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params};
 
 use super::{super::value::Sql, Derived, pair};
-use crate::{DeviceStatus, StoreError, Total, View};
+use crate::{DeviceStatus, StoreError, Total, View, device::Stands};
 
 /// A device. Its key is what names it on the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(in crate::sqlite) struct Device {
     pub(in crate::sqlite) device: Option<DeviceId>,
     pub(in crate::sqlite) deactivated: Option<Timestamp>,
     pub(in crate::sqlite) activated: Option<Timestamp>,
-    pub(in crate::sqlite) is_off: bool,
+    pub(in crate::sqlite) stands: Stands,
     pub(in crate::sqlite) registered_owner: Option<Address>,
     pub(in crate::sqlite) epoch_owner: Option<Address>,
     pub(in crate::sqlite) registered: Option<(u64, Timestamp)>,
@@ -29,11 +29,7 @@ impl Device {
     }
 
     pub(in crate::sqlite) fn status(&self) -> DeviceStatus {
-        match (self.is_off, self.registered_owner) {
-            (true, _) => DeviceStatus::Deactivated,
-            (false, Some(_)) => DeviceStatus::Active,
-            (false, None) => DeviceStatus::Unregistered,
-        }
+        self.stands.status(self.registered_owner.is_some())
     }
 }
 
@@ -64,7 +60,7 @@ impl Derived for Device {
             let last = row.get::<_, Option<Sql<Epoch>>>(12)?.map(|epoch| epoch.0);
             Ok(Self {
                 device: Some(row.get::<_, Sql<DeviceId>>(0)?.0),
-                is_off: row.get::<_, Sql<DeviceStatus>>(1)?.0 == DeviceStatus::Deactivated,
+                stands: Stands::of(row.get::<_, Sql<DeviceStatus>>(1)?.0),
                 registered_owner: address(2)?,
                 epoch_owner: address(3)?,
                 registered: pair(row, 4)?,

@@ -133,9 +133,11 @@ impl Work<'_> {
     fn register(&mut self, view: View, on_chain: Digest) -> Result<(), StoreError> {
         let events = self.registry_events(view, on_chain)?;
         let row = self.devices.get(self.transaction, &(view, on_chain))?.0;
-        let mut state = Device { is_off: false, registered_owner: None, registered: None, ..row.clone() };
+        let (stands, registered_owner, registered) = Default::default();
+        let mut state = Device { stands, registered_owner, registered, ..row.clone() };
         (state.activated, state.deactivated) = (None, None);
         for (block, event, time) in events {
+            state.stands.take(&event);
             match event {
                 ChainEvent::DeviceRegistered { device, owner, .. } => {
                     state.device = Some(device);
@@ -148,7 +150,6 @@ impl Work<'_> {
                     state.activated = state.activated.or(Some(time));
                 }
                 ChainEvent::DeviceDeactivated { .. } => {
-                    state.is_off = true;
                     state.deactivated = state.deactivated.or(Some(time));
                 }
                 _ => {}
@@ -181,6 +182,9 @@ impl Work<'_> {
             one(EventKind::DeviceTransferred, "ASC"),
             one(EventKind::DeviceTransferred, "DESC"),
             one(EventKind::DeviceDeactivated, "ASC"),
+            one(EventKind::DeviceActivated, "ASC"),
+            one(EventKind::DeviceSuspended, "DESC"),
+            one(EventKind::DeviceResumed, "DESC"),
         ];
         let sql = format!(
             "SELECT block, log_index, body, time FROM ({}) CROSS JOIN blocks ON number = block",
