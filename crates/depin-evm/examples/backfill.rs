@@ -25,8 +25,14 @@ async fn main() -> Result<(), Failure> {
     };
     let (directory, credits) = (Path::new(directory), contract.parse()?);
     let other = |byte| Address::repeat_byte(byte);
-    let deployment =
-        Deployment { token: other(1), registry: other(2), credits, distributor: other(3), bond: other(4), start_block: 0 };
+    let deployment = Deployment {
+        token: other(1),
+        registry: other(2),
+        credits,
+        distributor: other(3),
+        bond: other(4),
+        start_block: 0,
+    };
     let client = connect(&[url.parse()?], chain_id.parse()?, Options::local()).await?;
     let file = directory.join("index.sqlite");
 
