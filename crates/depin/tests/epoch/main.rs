@@ -8,6 +8,7 @@ mod answers;
 mod cheaters;
 mod deals;
 mod journal;
+mod keys;
 mod registry;
 mod reports;
 mod sameness;
