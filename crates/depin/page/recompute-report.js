@@ -2,7 +2,7 @@
 import { count, plain } from "./format.js";
 
 /** @typedef {{check: string, result: string, reason: string, observed: string, limit: string}} Finding */
-/** @typedef {{device: string, record: null | {owner: string}, earned: string, verdicts: {outcome: string, verifier: string, findings: Finding[]}[], lines: {deal: string, customer: string, units: unknown, revenue: string, emission: string}[]}} Device */
+/** @typedef {{device: string, record: null | {owner: string}, earned: string, verdicts: {outcome: string, verifier: string, findings: Finding[]}[], lines: {deal: string, customer: string, account: string, units: unknown, revenue: string, emission: string}[]}} Device */
 /** @typedef {{kind: "bundle" | "excerpt", bytes: number, epoch: number | null, digest: string | null, root: string | null, previous: string | null, journal: null | {size: number, root: string}, network: null | {id: string, chain_id: number, registry: string, distributor: string, unit: string}, result: null | Record<string, unknown>, devices: number | null, verdicts: null | {accept: number, reject: number, inconclusive: number}, withheld: number | null, assumed: string | null, match: boolean, problem: null | {message: string, path: string | null, stated: string | null, recomputed: string | null}, device: Device | null, calls: unknown}} Answer */
 /** @typedef {null | {failed: string} | import("./recompute-chain.js").Said} Chain */
 
@@ -81,7 +81,7 @@ function summary(answer) {
 /** @param {Device} found */
 function device(found) {
   const parts = [el("h3", {}, "The device"), el("p", { class: "mono wrap" }, plain(found.device)),
-    el("p", {}, `It earned ${count(found.earned)} base units of the token for `, el("span", { class: "mono wrap" }, plain(found.record?.owner ?? "nobody: it is not registered")), ".")];
+    el("p", {}, `It earned ${count(found.earned)} base units of the token for `, el("span", { class: "mono wrap" }, plain(found.lines[0]?.account ?? found.record?.owner ?? "nobody: it is not registered")), ".")];
   for (const verdict of found.verdicts) {
     const order = (/** @type {Finding} */ one) => (one.result.toLowerCase() === "fail" ? 0 : 1);
     const findings = [...verdict.findings].sort((a, b) => order(a) - order(b));

@@ -12,9 +12,9 @@ use depin_proof::Beacon;
 pub(crate) use reports::{Counted, Tally};
 
 #[cfg(feature = "node")]
-use crate::log::Frontier;
+use crate::{check::CheckedReport, log::Frontier};
 use crate::{
-    check::{CheckedReport, Received, check_report_knowing},
+    check::{Received, check_report_knowing},
     close::{CloseError, Slot},
     entry::{Entry, Indexed},
     network::Network,
