@@ -11,7 +11,7 @@ use crate::bytes::array_of;
 ///
 /// A boot with a lower number that brings something new is not a replay: reports are delayed, and a thief who copies a key and raises the
 /// boot counter must not lock its owner out. Such a report is [`Fresh`] and `interleaved`. A thief with the key can still use up sequences
-/// and boots before the device does; against that only deactivating the device helps.
+/// and boots before the device does; against that its owner declares the key compromised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplayMarks {
     /// Ascending by number.
