@@ -51,7 +51,6 @@ impl Registered<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownKey {
     pub(super) key: PublicKey,
-    pub(super) record: u32,
     pub(super) epoch: u32,
 }
 
@@ -59,6 +58,12 @@ pub(super) struct KnownKey {
 struct Indexed {
     id: KeyId,
     key: u32,
+    record: u32,
+}
+
+/// The beginning of a key id. SHA-256 spreads them evenly, so it tells about where among its neighbours one is.
+fn beginning(id: &KeyId) -> u64 {
+    id.0.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 impl Registry {
@@ -101,8 +106,9 @@ impl Registry {
 
     /// The device that has, or had, the key `id`.
     pub fn by_key(&self, id: &KeyId) -> Option<Registered<'_>> {
-        let known = self.keys.get(self.index.find(|one| one.id.cmp(id))?.key)?;
-        Some(Registered { record: self.records.get(known.record)?, key: &known.key, epoch: known.epoch })
+        let found = self.find(id)?;
+        let (record, known) = (self.records.get(found.record)?, self.keys.get(found.key)?);
+        Some(Registered { record, key: &known.key, epoch: known.epoch })
     }
 
     /// The record of the device that a chain calls `digest`.
@@ -167,15 +173,15 @@ impl Registry {
             let at = u32::try_from(registry.records.len()).unwrap_or(u32::MAX);
             for known in record.keys() {
                 let key = fit(known.key)?;
-                let key = registry.keys.push(KnownKey { key, record: at, epoch: known.epoch });
-                index.push(Indexed { id: known.key.id(), key });
+                let key = registry.keys.push(KnownKey { key, epoch: known.epoch });
+                index.push(Indexed { id: known.key.id(), key, record: at });
             }
             registry.records.push(record);
         }
         index.sort_unstable_by_key(|one| (one.id, one.key));
         let pairs = index.iter().zip(index.iter().skip(1));
-        let taken = pairs.into_iter().find(|(one, next)| one.id == next.id).map(|(_, next)| next.key);
-        let holder = taken.and_then(|key| registry.records.get(registry.keys.get(key)?.record));
+        let taken = pairs.into_iter().find(|(one, next)| one.id == next.id).map(|(_, next)| next.record);
+        let holder = taken.and_then(|record| registry.records.get(record));
         if let Some(DeviceRecord { device, .. }) = holder {
             return Err(SnapshotError::Record { device: *device, what: "its key id is taken" });
         }
@@ -192,8 +198,7 @@ impl Registry {
 
     /// Where the record of `device` is.
     pub(super) fn place(&self, device: &DeviceId) -> Option<u32> {
-        let id = device.key().id();
-        self.keys.get(self.index.find(|one| one.id.cmp(&id))?.key).map(|known| known.record)
+        self.find(&device.key().id()).map(|found| found.record)
     }
 
     /// Adds the record of a device whose first key is `key`.
@@ -208,8 +213,20 @@ impl Registry {
     /// Adds a key of the device whose record is at `record`.
     pub(super) fn add_key(&mut self, key: PublicKey, record: u32, epoch: u32) {
         let id = key.id();
-        let key = self.keys.push(KnownKey { key, record, epoch });
-        self.index.insert(Indexed { id, key }, |one| one.id.cmp(&id));
+        let key = self.keys.push(KnownKey { key, epoch });
+        self.index.insert(Indexed { id, key, record }, |one| one.id.cmp(&id));
+    }
+
+    fn find(&self, id: &KeyId) -> Option<&Indexed> {
+        let guess = |(first, next): (&Indexed, Option<&Indexed>), len: usize| {
+            let from = beginning(&first.id);
+            let wide = next.map_or(u64::MAX, |next| beginning(&next.id)).saturating_sub(from);
+            let far = u128::from(beginning(id).saturating_sub(from));
+            let part =
+                far.saturating_mul(u128::try_from(len).unwrap_or_default()).checked_div(u128::from(wide));
+            part.and_then(|at| usize::try_from(at).ok()).unwrap_or_default()
+        };
+        self.index.find(|one| one.id.cmp(id), guess)
     }
 }
 
