@@ -122,11 +122,13 @@ fn name(text: &str) -> B256 {
 
 /// The fragments of the keys for `purpose`, in their order.
 fn keys(document: &DidDocument, purpose: Purpose) -> Vec<&str> {
-    let fragment = |entry| match entry {
-        MethodRef::Reference(id) => id.fragment().unwrap(),
-        MethodRef::Embedded(_) => panic!("an embedded method"),
-    };
-    document.relationship(purpose).iter().map(fragment).collect()
+    let entries = document.relationship(purpose).iter();
+    entries
+        .map(|entry| match entry {
+            MethodRef::Reference(id) => id.fragment().unwrap(),
+            MethodRef::Embedded(_) => panic!("an embedded method"),
+        })
+        .collect()
 }
 
 /// The account behind the method `fragment`.
