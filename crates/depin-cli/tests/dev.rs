@@ -72,7 +72,7 @@ fn check_network(network: &Value) {
     assert!(count(&network["chain_id"]) > 0);
     assert_eq!(network["beacon"], "seed-test-only");
     let contracts = &network["contracts"];
-    assert_eq!(keys(contracts), ["credits", "distributor", "registry", "token"]);
+    assert_eq!(keys(contracts), ["bond", "credits", "distributor", "registry", "token"]);
     let mut addresses: Vec<&str> = keys(contracts).iter().map(|name| hex(&contracts[*name], 20)).collect();
     addresses.sort_unstable();
     addresses.dedup();
