@@ -464,9 +464,8 @@ fn each_report_is_judged_by_receipt_time_numbers_and_epoch() {
         registry.apply(&event).unwrap();
     }
     for (key, received, epoch, (boot, sequence), expected) in [
-        // Before its activation, and from it on.
-        (1, 9, 0, (0, 0), "not-activated"),
-        (1, 10, 0, (0, 0), ""),
+        // Active, even where the chain's clock is ahead.
+        (1, 9, 0, (0, 0), ""),
         // The rotated key, up to its last report and until its grace ends.
         (1, 1_030, 0, (3, 77), ""),
         (1, 1_030, 0, (2, u64::MAX), ""),
@@ -489,6 +488,14 @@ fn each_report_is_judged_by_receipt_time_numbers_and_epoch() {
     ] {
         let found = reason(&registry, key, arrival(received, epoch, boot, sequence));
         assert_eq!(found, expected, "key {key} at {received} in epoch {epoch}: {boot}, {sequence}");
+    }
+}
+
+#[test]
+fn a_bound_device_does_not_count_whatever_the_time() {
+    let bound = fold(&[registered_inactive(1, 10)]);
+    for received in [0, 10, u64::MAX] {
+        assert_eq!(reason(&bound, 1, arrival(received, 0, 0, 0)), "not-activated");
     }
 }
 

@@ -180,13 +180,12 @@ fn run(plan: &Plan) -> (World, BTreeMap<Address, (u128, u128)>) {
             }
         }
         if let Some(at) = epoch.sold.filter(|at| gone.get(*at) == Some(&false)) {
-            let buyer = wallet(&format!("buyer {at}"));
+            let buyer = wallet(&format!("buyer {} of {at}", nonces[at]));
             let key = SoftwareKey::from_seed(sha256(&[&at.to_be_bytes(), &u64::to_be_bytes(nonces[at])]).0);
             // The sale counts from the next epoch on, and the device signs with its new key from then on.
             let next = world.epoch.next().unwrap();
             world.chain(devices[at].sale(&buyer, &key, next, nonces[at]));
             (devices[at].owner, devices[at].key) = (buyer, key);
-            // Somebody who owns it already cannot buy it again.
             nonces[at] += 1;
         }
         if let Some(at) = epoch.off.filter(|at| gone.get(*at) == Some(&false)) {

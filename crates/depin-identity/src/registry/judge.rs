@@ -25,12 +25,10 @@ pub struct Arrival {
 #[non_exhaustive]
 pub enum NotCounted {
     /// The device was only bound to its owner.
-    #[error("received at {received}, and the device {}; activate it first", activation(.activated))]
+    #[error("received at {received}, and the device was never activated; activate it first")]
     NotActivated {
         /// When it was received.
         received: Timestamp,
-        /// When the device was activated after all.
-        activated: Option<Timestamp>,
     },
     /// The device was suspended.
     #[error("received at {received}, and the device is suspended since {}; resume it first", .pause.from)]
@@ -120,7 +118,7 @@ impl NotCounted {
     /// What counts instead, in words.
     pub const fn limit(&self) -> &'static str {
         match self {
-            Self::NotActivated { .. } => "reports from the activation on",
+            Self::NotActivated { .. } => "reports once the activation is known",
             Self::Suspended { .. } => "none while the device is suspended",
             Self::Deactivated { .. } => "none: the device was switched off for ever",
             Self::Rotated { .. } => "reports up to the last one of the rotation, within its grace",
@@ -140,8 +138,9 @@ impl DeviceRecord {
         if let Some(at) = self.deactivated().filter(|at| received >= *at) {
             return Err(NotCounted::Deactivated { received, at });
         }
-        if self.activated.is_none_or(|activated| received < activated) {
-            return Err(NotCounted::NotActivated { received, activated: self.activated });
+        // Known or not, and no moment: a chain's clock may be ahead of the node's, and the journal's order says what came first.
+        if self.activated.is_none() {
+            return Err(NotCounted::NotActivated { received });
         }
         if let Some(pause) = self.pauses().iter().find(|pause| pause.holds(received)) {
             return Err(NotCounted::Suspended { received, pause: *pause });
@@ -214,13 +213,6 @@ impl Pause {
     /// Whether `at` is inside.
     pub fn holds(&self, at: Timestamp) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
-    }
-}
-
-fn activation(activated: &Option<Timestamp>) -> String {
-    match activated {
-        Some(at) => format!("was activated at {at}"),
-        None => "was never activated".into(),
     }
 }
 
