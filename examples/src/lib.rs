@@ -59,6 +59,7 @@ pub fn params(node: &SoftwareKey, service: ServiceParams, unit: &'static str) ->
         unit: unit.into(),
         sig_policy: SigPolicy::Strict,
         rotation_grace: Millis(3_600_000),
+        admission: None,
     })
 }
 

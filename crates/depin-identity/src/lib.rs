@@ -20,6 +20,7 @@ pub mod did;
 mod ecdsa;
 mod ed25519;
 mod envelope;
+mod firmware;
 #[cfg(feature = "grants")]
 pub mod grant;
 mod key;
@@ -45,6 +46,7 @@ pub use clock::{ClockSkew, clock_skew};
 pub use commitment::{Commitment, CommitmentError, Opening};
 pub use did::{Did, DidDocument, DidError, DidResolver, DidUrl, Resolvers, VerificationMethod};
 pub use envelope::{Envelope, EnvelopeError, Report, ReportError, VerifiedReport};
+pub use firmware::{Firmware, FirmwareError};
 pub use key::{DeviceSigner, PublicKey, PublicKeyError, SignError, WrongSignature};
 pub use policy::SigPolicy;
 pub use privacy::{Disclosure, PrivateFields};

@@ -107,6 +107,38 @@ pub enum Entry {
         #[n(1)]
         at: Timestamp,
     },
+    /// The credentials that a device showed: what admits it, if they hold at this moment.
+    #[n(8)]
+    #[cbor(array)]
+    Presented {
+        /// When the node received them.
+        #[n(0)]
+        received: Timestamp,
+        /// The device.
+        #[n(1)]
+        device: DeviceId,
+        /// JSON as it came; see [`crate::admission`].
+        #[n(2)]
+        #[cbor(with = "shared")]
+        #[serde(with = "shared")]
+        credentials: Arc<[u8]>,
+    },
+    /// A status list by which a credential that a device was admitted by is revoked.
+    #[n(9)]
+    #[cbor(array)]
+    Revoked {
+        /// When the node received it.
+        #[n(0)]
+        received: Timestamp,
+        /// The device.
+        #[n(1)]
+        device: DeviceId,
+        /// The credential that holds the list, JSON as it came.
+        #[n(2)]
+        #[cbor(with = "shared")]
+        #[serde(with = "shared")]
+        list: Arc<[u8]>,
+    },
 }
 
 /// Shared bytes: a byte string in CBOR, hexadecimal digits in JSON.
@@ -183,6 +215,8 @@ impl Entry {
             Self::Report { received, .. }
             | Self::Refused { received, .. }
             | Self::Deal { received, .. }
+            | Self::Presented { received, .. }
+            | Self::Revoked { received, .. }
             | Self::Beacon { received, .. } => Some(*received),
             Self::Opened { at, .. } | Self::Cut { at, .. } => Some(*at),
             Self::Chain { .. } | Self::Block { .. } => None,

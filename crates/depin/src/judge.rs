@@ -27,6 +27,8 @@ pub(crate) fn judge_section(
     state.registry = Registry::from_records(domain, records).map_err(|error| error.to_string())?;
     state.devices.insert(section.device, section.before.clone().into());
     let mut fold = Fold::new(&state);
+    // Whether another device has its serial, or the quota is used up, the section alone does not say.
+    fold.believe(section.verdicts.iter().flat_map(|verdict| verdict.findings.iter().cloned()));
     let opens = Timestamp(header.schedule.opens);
     fold.opened = Some(opens);
     if let Some(beacon) = &header.beacon {

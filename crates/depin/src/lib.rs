@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod admission;
 pub mod api;
 pub mod audit;
 pub mod bundle;
@@ -27,6 +28,7 @@ pub use depin_rewards as rewards;
 #[cfg(feature = "node")]
 pub use {depin_evm as evm, depin_index as index};
 
+pub use admission::{AdmissionParams, FirmwareParams};
 pub use audit::{audit, audit_excerpt, audit_receipts, audit_succession};
 pub use bundle::Bundle;
 pub use close::close;

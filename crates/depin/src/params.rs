@@ -10,6 +10,8 @@ use depin_rewards::{CurveParams, DemandParams};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::admission::AdmissionParams;
+
 /// The parameters of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
@@ -70,6 +72,10 @@ pub struct NetworkParams {
     /// For how long after a rotation the reports that the key before had signed may still arrive.
     #[n(17)]
     pub rotation_grace: Millis,
+    /// Whose devices count; none for a network that is open to all.
+    #[n(18)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<AdmissionParams>,
 }
 
 /// A kind of beacon and its trust anchor.
@@ -148,6 +154,6 @@ impl NetworkParams {
         Bounds::new("network.rotation-grace-ms", 0, 31 * day).check(self.rotation_grace.0)?;
         Bounds::new("network.services", 1, 64)
             .check(u128::try_from(self.services.len()).unwrap_or(u128::MAX))?;
-        Ok(())
+        self.admission.as_ref().map_or(Ok(()), AdmissionParams::check)
     }
 }

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use depin_core::{Amount, DeviceId, Digest, Epoch, KeyId, Located, SignedDeal, Text, Timestamp, cbor};
-use depin_identity::{DeviceRecord, Domain, Fresh, Registry, ReplayError, ReplayMarks};
+use depin_identity::{DeviceRecord, Domain, Firmware, Fresh, Registry, ReplayError, ReplayMarks};
 use depin_rewards::{Caps, Credits, Period};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    admission::Admitted,
     each::each,
     log::{Frontier, leaf_of},
 };
@@ -67,6 +68,14 @@ pub struct DeviceState {
     #[n(4)]
     #[cbor(with = "cbor::list")]
     pub recent: Vec<Recent>,
+    /// The chain it was admitted by; none before it showed one, and on an open network.
+    #[n(5)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted: Option<Admitted>,
+    /// The firmware it stated last, on a network that admits devices.
+    #[n(6)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<Firmware>,
 }
 
 static NOTHING: DeviceState = DeviceState {
@@ -75,6 +84,8 @@ static NOTHING: DeviceState = DeviceState {
     marks: Vec::new(),
     memories: Vec::new(),
     recent: Vec::new(),
+    admitted: None,
+    firmware: None,
 };
 
 /// A [`DeviceState`] whose parts lie in several places, in the same bytes.
@@ -91,6 +102,10 @@ struct Carried<'a> {
     memories: &'a Vec<Memory>,
     #[n(4)]
     recent: &'a Vec<Recent>,
+    #[n(5)]
+    admitted: Option<&'a Admitted>,
+    #[n(6)]
+    firmware: Option<&'a Firmware>,
 }
 
 /// A statement that was counted.
@@ -236,8 +251,11 @@ impl State {
 
     /// The leaf of a device: as if [`State::device`] were encoded.
     fn device_leaf(&self, device: &DeviceId) -> Digest {
-        let DeviceState { record: _, deals, marks, memories, recent } = self.carried(device);
-        let carried = Carried { record: self.registry.device(device), deals, marks, memories, recent };
+        let DeviceState { record: _, deals, marks, memories, recent, admitted, firmware } =
+            self.carried(device);
+        let (record, admitted, firmware) =
+            (self.registry.device(device), admitted.as_ref(), firmware.as_ref());
+        let carried = Carried { record, deals, marks, memories, recent, admitted, firmware };
         leaf_of(&(device, carried))
     }
 }
@@ -245,7 +263,12 @@ impl State {
 impl DeviceState {
     /// Whether nothing is carried but the record, which the registry holds.
     pub(crate) fn is_empty(&self) -> bool {
-        self.deals.is_empty() && self.marks.is_empty() && self.memories.is_empty() && self.recent.is_empty()
+        self.deals.is_empty()
+            && self.marks.is_empty()
+            && self.memories.is_empty()
+            && self.recent.is_empty()
+            && self.admitted.is_none()
+            && self.firmware.is_none()
     }
 
     /// What has been seen of `key`.

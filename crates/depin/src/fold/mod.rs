@@ -1,10 +1,11 @@
 //! The fold over an epoch's journal: what counts, and what is noted instead.
 
+mod admission;
 mod chain;
 mod deals;
 mod reports;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use depin_core::{CheckResult, DeviceId, Digest, Epoch, Finding, Side, Timestamp};
 use depin_proof::Beacon;
@@ -42,6 +43,9 @@ pub(crate) struct Fold {
     pub(crate) withheld: Vec<(u64, Digest)>,
     /// What it goes by instead of checking a signature.
     pub(crate) known: Known,
+    places: admission::Places,
+    /// Findings that it takes on the word of whoever knew the other devices.
+    believed: Vec<Finding>,
 }
 
 impl Fold {
@@ -60,6 +64,8 @@ impl Fold {
             known: Known::default(),
             latest: Timestamp::default(),
             cut: None,
+            places: admission::Places::of(before),
+            believed: Vec::new(),
         }
     }
 
@@ -178,7 +184,8 @@ impl Fold {
                 let (registry, known) = (&self.state.registry, &mut self.known);
                 let is_signed = |key: &_| known.is_signed(index, key);
                 let came = Received { at: *received, epoch };
-                let checked = check_report_knowing(registry, network.params(), envelope, came, is_signed);
+                let checked = check_report_knowing(registry, network.params(), envelope, came, is_signed)
+                    .and_then(|checked| self.check_admitted(network, &checked, *received).map(|()| checked));
                 self.report(*received, checked, indexed);
                 return Ok(());
             }
@@ -200,6 +207,16 @@ impl Fold {
                     }
                 }
                 self.others.entry(device).or_default().push(indexed);
+                return Ok(());
+            }
+            Entry::Presented { received, device, credentials } => {
+                let (received, device, shown) = (*received, *device, Arc::clone(credentials));
+                self.presented(network, device, received, &shown, indexed);
+                return Ok(());
+            }
+            Entry::Revoked { received, device, list } => {
+                let (received, device, list) = (*received, *device, Arc::clone(list));
+                self.revoked(device, received, &list, indexed);
                 return Ok(());
             }
             Entry::Chain { located } => {

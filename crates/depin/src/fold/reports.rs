@@ -1,7 +1,7 @@
 #[cfg(feature = "node")]
 use depin_core::DeviceId;
 use depin_core::{Epoch, Finding, Side, Timestamp};
-use depin_identity::ReplayError;
+use depin_identity::{Firmware, ReplayError};
 
 use super::{Fold, refused_finding};
 #[cfg(feature = "node")]
@@ -81,6 +81,13 @@ impl Fold {
             }
         };
         state.remember_statement(checked.statement, checked.report.time);
+        // Only a network that admits devices looks at what they run.
+        if state.admitted.is_some()
+            && checked.report.kind.as_str() == Firmware::KIND
+            && let Ok(stated) = Firmware::from_bytes(&checked.report.body)
+        {
+            state.firmware = Some(stated);
+        }
         let Indexed { index, entry } = indexed;
         if let Entry::Report { envelope, .. } = &entry {
             let tally = self.tallies.entry(device).or_default();
@@ -96,7 +103,13 @@ impl Fold {
     /// # Errors
     /// The refusal that goes into the journal instead.
     #[cfg(feature = "node")]
-    pub(crate) fn would_count(&self, network: &Network, checked: &CheckedReport) -> Result<(), Refusal> {
+    pub(crate) fn would_count(
+        &self,
+        network: &Network,
+        checked: &CheckedReport,
+        received: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.check_admitted(network, checked, received)?;
         let state = self.state.devices.get(&checked.device);
         let mut marks = state.and_then(|state| state.marks_of(&checked.key)).cloned().unwrap_or_default();
         let stated = state.is_some_and(|state| state.has_stated(&checked.statement));

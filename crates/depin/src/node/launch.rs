@@ -128,6 +128,7 @@ impl Launch {
             unit: possession::UNIT.into(),
             sig_policy: SigPolicy::Strict,
             rotation_grace: Millis(3_600_000),
+            admission: None,
         })
     }
 

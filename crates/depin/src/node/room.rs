@@ -108,6 +108,7 @@ mod tests {
             unit: possession::UNIT.into(),
             sig_policy: SigPolicy::Strict,
             rotation_grace: Millis(3_600_000),
+            admission: None,
         };
         Network::new(params, &Catalogue::standard()).unwrap()
     }

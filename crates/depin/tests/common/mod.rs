@@ -91,6 +91,7 @@ pub fn params() -> NetworkParams {
         unit: possession::UNIT.into(),
         sig_policy: SigPolicy::Strict,
         rotation_grace: Millis(GRACE),
+        admission: None,
     }
 }
 

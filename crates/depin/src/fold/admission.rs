@@ -1,0 +1,222 @@
+use std::collections::BTreeMap;
+
+use depin_core::{DeviceId, Finding, Side, Timestamp};
+use depin_identity::Did;
+
+use super::{Fold, refused_finding};
+use crate::{
+    admission::{Admitted, StatusPlace, Vouched},
+    check::{CheckedReport, refusal},
+    entry::{Indexed, Refusal},
+    network::Network,
+    state::State,
+};
+
+/// The check whose findings say why a device was not admitted.
+const CHECK: &str = "admission";
+/// The refusals that hang on what other devices have.
+const BY_OTHERS: [&str; 2] = ["serial-taken", "quota-exhausted"];
+
+/// Which devices makers have: each number once, and no more devices than a quota.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    /// Devices of each maker, those of makers under it included.
+    used: BTreeMap<Did, u32>,
+    serials: BTreeMap<Did, BTreeMap<u32, DeviceId>>,
+}
+
+impl Places {
+    pub(super) fn of(state: &State) -> Self {
+        let mut places = Self::default();
+        for (device, carried) in &state.devices {
+            if let Some(admitted) = &carried.admitted {
+                places.take(*device, admitted);
+            }
+        }
+        places
+    }
+
+    fn take(&mut self, device: DeviceId, admitted: &Admitted) {
+        for maker in &admitted.makers {
+            let used = self.used.entry(maker.clone()).or_default();
+            *used = used.saturating_add(1);
+        }
+        if let Some(maker) = admitted.makers.last() {
+            self.serials.entry(maker.clone()).or_default().insert(admitted.serial, device);
+        }
+    }
+
+    /// Whether there is room for `device`, which was not admitted before.
+    fn has_room(&self, device: DeviceId, vouched: &Vouched) -> Result<(), Refusal> {
+        let Admitted { makers, serial, .. } = &vouched.admitted;
+        let holder = makers.last().and_then(|maker| self.serials.get(maker)?.get(serial));
+        if let Some(holder) = holder {
+            let observed = format!("the serial {serial} of its maker belongs to {holder}");
+            return Err(refusal(
+                Some(device),
+                "serial-taken",
+                observed,
+                "a serial of its own; ask the maker",
+            ));
+        }
+        for (maker, quota) in makers.iter().zip(&vouched.quotas) {
+            let used = self.used.get(maker).copied().unwrap_or_default();
+            if used >= *quota {
+                let observed = format!("{maker} has {used} devices of {quota}");
+                return Err(refusal(
+                    Some(device),
+                    "quota-exhausted",
+                    observed,
+                    "a larger quota; ask the root",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fold {
+    /// Goes by what was `found` of this device where it hangs on other devices, which are not known here.
+    pub(crate) fn believe(&mut self, found: impl Iterator<Item = Finding>) {
+        let by_others = |finding: &Finding| {
+            finding.check.as_str() == CHECK && BY_OTHERS.contains(&finding.reason.as_str())
+        };
+        self.believed = found.filter(by_others).collect();
+    }
+
+    /// What a device that shows these credentials is admitted by; none when it says nothing new.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn check_presented(
+        &self,
+        network: &Network,
+        device: DeviceId,
+        received: Timestamp,
+        shown: &[u8],
+    ) -> Result<Option<Admitted>, Refusal> {
+        let refuse = |reason, observed: &str, limit: &str| refusal(Some(device), reason, observed, limit);
+        let Some(params) = &network.params().admission else {
+            return Err(refuse("open-network", "this network asks for no credentials", "nothing to show"));
+        };
+        if self.state.registry.device(&device).is_none() {
+            return Err(refuse(
+                "unknown-device",
+                "the device is not registered",
+                "register the device first",
+            ));
+        }
+        let mut vouched = params.vouch(&device, received, shown)?;
+        if let Some(maker) =
+            vouched.admitted.makers.iter().find(|maker| params.revoked_makers.contains(maker))
+        {
+            let observed = format!("the network revoked {maker}");
+            return Err(refuse("maker-revoked", &observed, "a maker that the network has not revoked"));
+        }
+        let Some(before) = &self.state.carried(&device).admitted else {
+            return self.places.has_room(device, &vouched).map(|()| Some(vouched.admitted));
+        };
+        let now = &mut vouched.admitted;
+        if (&before.root, &before.makers, before.serial) != (&now.root, &now.makers, now.serial) {
+            let limit = "the maker and serial it was admitted with";
+            return Err(refuse(
+                "credential-changed",
+                "the device was admitted with another maker or serial",
+                limit,
+            ));
+        }
+        if let Some(place) = now.statuses.iter().find(|place| before.revoked.contains(place)) {
+            let observed = format!("revoked in {}, index {}", place.list, place.index);
+            return Err(refuse("credential-revoked", &observed, "have the credential issued anew"));
+        }
+        now.revoked.clone_from(&before.revoked);
+        // Anybody may show credentials again, and an older list must not shorten what a newer one gave. One that was revoked is replaced.
+        let is_revoked = before.statuses.iter().any(|place| before.revoked.contains(place));
+        let is_news = is_revoked || now.until > before.until;
+        Ok(is_news.then_some(vouched.admitted))
+    }
+
+    /// Which credentials of the device the list revokes.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn check_revoked(
+        &self,
+        device: DeviceId,
+        received: Timestamp,
+        list: &[u8],
+    ) -> Result<Vec<StatusPlace>, Refusal> {
+        let admitted = self.state.carried(&device).admitted.as_ref();
+        let found = admitted.ok_or_else(|| "the device was not admitted".to_owned());
+        found.and_then(|admitted| admitted.revoked_by(list, received)).map_err(|observed| {
+            let limit = "a list in force, by the issuer of a credential of the device, that revokes it";
+            Refusal { side: Side::Network, ..refusal(Some(device), "nothing-revoked", observed, limit) }
+        })
+    }
+
+    /// Whether a report counts, by what its device showed until now.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(super) fn check_admitted(
+        &self,
+        network: &Network,
+        checked: &CheckedReport,
+        received: Timestamp,
+    ) -> Result<(), Refusal> {
+        match &network.params().admission {
+            None => Ok(()),
+            Some(params) => params.admits(self.state.carried(&checked.device), checked, received),
+        }
+    }
+
+    pub(super) fn presented(
+        &mut self,
+        network: &Network,
+        device: DeviceId,
+        received: Timestamp,
+        shown: &[u8],
+        indexed: Indexed,
+    ) {
+        let place = format!("(entry {})", indexed.index);
+        let believed = self.believed.iter().find(|finding| finding.observed.ends_with(&place)).cloned();
+        match (believed, self.check_presented(network, device, received, shown)) {
+            // What else is wrong is wrong whatever other devices have.
+            (_, Err(refusal)) => self.not_admitted(&refusal, indexed.index, device),
+            (Some(finding), Ok(_)) => self.note(device, finding),
+            (None, Ok(None)) => {}
+            (None, Ok(Some(admitted))) => {
+                if self.state.carried(&device).admitted.is_none() {
+                    self.places.take(device, &admitted);
+                }
+                self.state.carried_mut(device).admitted = Some(admitted);
+            }
+        }
+        self.fill(device, shown.len());
+        self.others.entry(device).or_default().push(indexed);
+    }
+
+    pub(super) fn revoked(&mut self, device: DeviceId, received: Timestamp, list: &[u8], indexed: Indexed) {
+        match self.check_revoked(device, received, list) {
+            Ok(places) => {
+                if let Some(admitted) = &mut self.state.carried_mut(device).admitted {
+                    admitted.revoked.extend(places);
+                }
+            }
+            Err(refusal) => self.not_admitted(&refusal, indexed.index, device),
+        }
+        self.fill(device, list.len());
+        self.others.entry(device).or_default().push(indexed);
+    }
+
+    fn not_admitted(&mut self, refusal: &Refusal, index: u64, device: DeviceId) {
+        let finding = Finding { check: CHECK.into(), ..refused_finding(refusal, index) };
+        self.note(device, finding);
+    }
+
+    /// What a device shows takes up its share of the epoch, as its reports do.
+    fn fill(&mut self, device: DeviceId, bytes: usize) {
+        let tally = self.tallies.entry(device).or_default();
+        tally.bytes = tally.bytes.saturating_add(bytes);
+    }
+}

@@ -1,0 +1,433 @@
+//! Who is let in, and what firmware it runs, found again by whoever audits.
+
+use std::collections::BTreeSet;
+
+use depin::{AdmissionParams, Catalogue, FirmwareParams, audit, audit::audit_excerpt, excerpt::Excerpt};
+use depin_identity::{
+    Did, Firmware, SoftwareKey,
+    admission::AdmissionPolicy,
+    credential::{
+        DeviceClaim, MakerGrant, ProofOptions, StatusEntry, StatusList, StatusPurpose, Terms, Unsigned,
+    },
+};
+use serde_json::{Value, json};
+
+use super::*;
+
+const LIST: &str = "https://status.example/1";
+const YEAR: u64 = 365 * 86_400_000;
+
+fn root() -> SoftwareKey {
+    SoftwareKey::from_seed([91; 32])
+}
+
+fn maker() -> SoftwareKey {
+    SoftwareKey::from_seed([92; 32])
+}
+
+fn did(key: &SoftwareKey) -> Did {
+    Did::from(&key.public().typed())
+}
+
+fn sign(document: &Value, signer: &SoftwareKey) -> Value {
+    let options = ProofOptions::of_key(&signer.public().typed(), Timestamp(GENESIS)).unwrap();
+    let unsigned = Unsigned::new(document, &options).unwrap();
+    let signature = signer.signature(unsigned.message());
+    unsigned.finish(&signature)
+}
+
+/// In force for `lasts` milliseconds after the network began; the credential of `index` in the list.
+fn terms(issuer: &SoftwareKey, lasts: u64, index: Option<u64>) -> Terms {
+    Terms {
+        issuer: did(issuer),
+        valid_from: Timestamp(GENESIS - YEAR),
+        valid_until: Timestamp(GENESIS + lasts),
+        status: index.map(|index| StatusEntry {
+            purpose: StatusPurpose::Revocation,
+            list: LIST.to_owned(),
+            index,
+        }),
+    }
+}
+
+fn grant(issuer: &SoftwareKey, maker: &SoftwareKey, quota: u32, index: u64) -> Value {
+    let set = |text: &str| BTreeSet::from([text.to_owned()]);
+    let (regions, kinds) = (set("EU"), set("storage"));
+    let bond = Amount(u128::from(quota));
+    let grant = MakerGrant { maker: did(maker), quota, regions, kinds, bond };
+    sign(&terms(issuer, YEAR, Some(index)).maker(&grant).unwrap(), issuer)
+}
+
+fn vouch(maker: &SoftwareKey, device: &Device, serial: u32, lasts: u64) -> Value {
+    let device = Did::from(&device.id());
+    let claim = DeviceClaim { device, serial, kind: "storage".to_owned(), region: "EU".to_owned() };
+    sign(&terms(maker, lasts, None).device(&claim).unwrap(), maker)
+}
+
+fn list(issuer: &SoftwareKey, set: &[u64], lasts: u64) -> Value {
+    let mut bits = StatusList::new(1 << 17).unwrap();
+    set.iter().for_each(|index| bits.set(*index, true).unwrap());
+    let terms = terms(issuer, lasts, None);
+    sign(&terms.status_list(LIST, StatusPurpose::Revocation, &bits).unwrap(), issuer)
+}
+
+fn shown(credentials: &[Value], list: &Value) -> Vec<u8> {
+    json!({ "credentials": credentials, "statusLists": { LIST: list } }).to_string().into_bytes()
+}
+
+/// What the device with `serial` of the maker with a quota of 2 shows.
+fn chain(device: &Device, serial: u32) -> Vec<u8> {
+    let credentials = [grant(&root(), &maker(), 2, 7), vouch(&maker(), device, serial, YEAR)];
+    shown(&credentials, &list(&root(), &[], YEAR))
+}
+
+fn admission() -> AdmissionParams {
+    AdmissionParams {
+        roots: vec![did(&root())],
+        max_makers: 2,
+        policy: AdmissionPolicy {
+            device_bond: Amount::ZERO,
+            maker_bond: Amount(1),
+            cell: None,
+            ..AdmissionPolicy::default()
+        },
+        revoked_makers: Vec::new(),
+        firmware: FirmwareParams::default(),
+    }
+}
+
+/// An open epoch of a network that admits devices by `admission`; deals for three epochs.
+fn world(devices: &[&Device], admission: AdmissionParams) -> World {
+    let customer = wallet("customer");
+    let mut world = World::with(depin::NetworkParams { admission: Some(admission), ..params() });
+    world.pay(customer.address(), PRICE * 3 * u128::try_from(devices.len()).unwrap());
+    for device in devices {
+        world.chain(device.registration());
+        world.deal(signed(&customer, common::terms(&customer, device, 0, 3), &device.set));
+    }
+    world.open();
+    world
+}
+
+/// From the next epoch on, `change` holds.
+fn change(world: &mut World, change: impl FnOnce(&mut AdmissionParams)) {
+    let mut params = world.network.params().clone();
+    params.version += 1;
+    change(params.admission.as_mut().unwrap());
+    world.network = Network::new(params, &Catalogue::standard()).unwrap().into();
+}
+
+fn present(world: &mut World, device: &Device, shown: Vec<u8>) {
+    let (received, device) = (world.now, device.id());
+    world.push(Entry::Presented { received, device, credentials: shown.into() });
+}
+
+/// Bundle and excerpts say what comes out when somebody else counts.
+fn matches(bundle: &Bundle) {
+    let read = Bundle::from_bytes(&bundle.to_bytes()).unwrap();
+    assert_eq!(audit(&read, &Catalogue::standard()).unwrap().digest, bundle.digest());
+    for section in &bundle.devices {
+        let excerpt = Excerpt::open(&bundle.excerpt(&section.device).unwrap().to_bytes()).unwrap();
+        audit_excerpt(&excerpt, &Catalogue::standard()).unwrap();
+    }
+}
+
+fn honest(world: &mut World, devices: &mut [&mut Device]) -> Bundle {
+    let bundle = world.honest(devices);
+    matches(&bundle);
+    bundle
+}
+
+/// What comes of a device that shows this before an honest epoch.
+fn outcome(show: impl FnOnce(&Device) -> Vec<u8>) -> (Bundle, Device) {
+    let mut device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    let shown = show(&device);
+    present(&mut world, &device, shown);
+    (honest(&mut world, &mut [&mut device]), device)
+}
+
+#[test]
+fn a_device_that_shows_its_chain_is_paid_from_then_on() {
+    let (bundle, device) = outcome(|device| chain(device, 0));
+    assert_eq!(earned(&bundle, &device), EARNED);
+    let mut silent = Device::new("a");
+    let mut world = world(&[&silent], admission());
+    let bundle = honest(&mut world, &mut [&mut silent]);
+    assert_eq!(earned(&bundle, &silent), Amount::ZERO);
+    assert!(found(&bundle, &silent, "report", "not-admitted"));
+    world.open();
+    present(&mut world, &silent, chain(&silent, 0));
+    let bundle = honest(&mut world, &mut [&mut silent]);
+    assert_eq!(earned(&bundle, &silent), EARNED);
+    let admitted = world.state.device(&silent.id()).admitted.unwrap();
+    assert_eq!((admitted.root, admitted.makers, admitted.serial), (did(&root()), vec![did(&maker())], 0));
+}
+
+#[test]
+fn the_device_after_the_last_of_a_quota_and_the_second_with_a_serial_are_refused() {
+    let mut devices = ["a", "b", "c", "d"].map(Device::new);
+    let mut world = world(&devices.iter().collect::<Vec<_>>(), admission());
+    for (device, serial) in devices.iter().zip([0, 1, 2, 1]) {
+        present(&mut world, device, chain(device, serial));
+    }
+    let bundle = honest(&mut world, &mut devices.iter_mut().collect::<Vec<_>>());
+    let [a, b, c, d] = &devices;
+    assert_eq!([a, b, c, d].map(|device| earned(&bundle, device) > Amount::ZERO), [true, true, false, false]);
+    assert!(found(&bundle, c, "admission", "quota"));
+    assert!(found(&bundle, d, "admission", "serial-taken"));
+    // Nor in a later epoch, when the others show nothing.
+    world.open();
+    present(&mut world, d, chain(d, 1));
+    let bundle = honest(&mut world, &mut devices.iter_mut().collect::<Vec<_>>());
+    assert!(found(&bundle, &devices[3], "admission", "serial-taken"));
+    assert_eq!(earned(&bundle, &devices[3]), Amount::ZERO);
+}
+
+#[test]
+fn a_quota_counts_devices_of_makers_below_as_well() {
+    let mut devices = ["a", "b", "c"].map(Device::new);
+    let mut world = world(&devices.iter().collect::<Vec<_>>(), admission());
+    let lists = [list(&root(), &[], YEAR), list(&maker(), &[], YEAR)];
+    for (seed, device) in (1..).zip(&devices) {
+        let below = SoftwareKey::from_seed([seed; 32]);
+        let mut upper = terms(&maker(), YEAR, Some(9));
+        let url = "https://status.example/2";
+        upper.status = upper.status.map(|status| StatusEntry { list: url.to_owned(), ..status });
+        let set = |text: &str| BTreeSet::from([text.to_owned()]);
+        let (regions, kinds, bond) = (set("EU"), set("storage"), Amount(2));
+        let granted = MakerGrant { maker: did(&below), quota: 2, regions, kinds, bond };
+        let mut second = lists[1].clone();
+        second.as_object_mut().unwrap().remove("proof");
+        second["id"] = url.into();
+        let shown = json!({
+            "credentials": [
+                grant(&root(), &maker(), 2, 7),
+                sign(&upper.maker(&granted).unwrap(), &maker()),
+                vouch(&below, device, 0, YEAR),
+            ],
+            "statusLists": { LIST: lists[0], url: sign(&second, &maker()) },
+        });
+        present(&mut world, device, shown.to_string().into_bytes());
+    }
+    let bundle = honest(&mut world, &mut devices.iter_mut().collect::<Vec<_>>());
+    let paid = devices.each_ref().map(|device| earned(&bundle, device) > Amount::ZERO);
+    assert_eq!(paid, [true, true, false]);
+    assert!(found(&bundle, &devices[2], "admission", "quota-exhausted"));
+}
+
+#[test]
+fn a_maker_that_the_network_revokes_loses_its_devices_with_the_next_epoch() {
+    let mut device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    present(&mut world, &device, chain(&device, 0));
+    assert_eq!(earned(&honest(&mut world, &mut [&mut device]), &device), EARNED);
+    change(&mut world, |admission| admission.revoked_makers.push(did(&maker())));
+    world.open();
+    let bundle = honest(&mut world, &mut [&mut device]);
+    assert_eq!(earned(&bundle, &device), Amount::ZERO);
+    assert!(found(&bundle, &device, "report", "maker-revoked"));
+    // Nor does a root that is not trusted any more vouch for anybody.
+    change(&mut world, |admission| {
+        admission.revoked_makers.clear();
+        admission.roots = vec![did(&maker())];
+    });
+    world.open();
+    let bundle = honest(&mut world, &mut [&mut device]);
+    assert!(found(&bundle, &device, "report", "not-admitted"));
+}
+
+#[test]
+fn credentials_and_lists_that_run_out_count_until_their_last_moment() {
+    for (device_lasts, list_lasts) in [(COMMIT, YEAR), (YEAR, COMMIT)] {
+        let mut device = Device::new("a");
+        let mut world = world(&[&device], admission());
+        let credentials = [grant(&root(), &maker(), 2, 7), vouch(&maker(), &device, 0, device_lasts)];
+        let list = list(&root(), &[], list_lasts);
+        present(&mut world, &device, shown(&credentials, &list));
+        world.at(COMMIT);
+        world.commit(&mut device);
+        world.at(COMMIT + 1_000);
+        world.answer(&mut device);
+        // Shown once they have run out, they admit nobody.
+        let mut late = Device::new("b");
+        world.chain(late.registration());
+        let credentials = [grant(&root(), &maker(), 2, 7), vouch(&maker(), &late, 1, device_lasts)];
+        present(&mut world, &late, shown(&credentials, &list));
+        world.send(&mut late, SET_KIND, Vec::new());
+        world.beacon();
+        let bundle = world.end();
+        matches(&bundle);
+        let expired: Vec<_> = findings(&bundle, &device)
+            .into_iter()
+            .filter(|finding| finding.reason.as_str() == "credential-expired")
+            .collect();
+        assert_eq!(expired.len(), 1, "{expired:?}");
+        assert!(found(&bundle, &late, "report", "not-admitted"));
+        let reason = if list_lasts < YEAR { "status-list" } else { "credential-expired" };
+        assert!(found(&bundle, &late, "admission", reason));
+    }
+}
+
+#[test]
+fn a_list_that_revokes_strikes_from_that_moment_and_for_good() {
+    let mut device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    present(&mut world, &device, chain(&device, 0));
+    world.commit(&mut device);
+    world.beacon();
+    let revoked = |world: &mut World, list: &Value| {
+        let (received, device) = (world.now, Device::new("a").id());
+        world.push(Entry::Revoked { received, device, list: list.to_string().into_bytes().into() });
+    };
+    // By the wrong issuer, and of another credential: nothing.
+    revoked(&mut world, &list(&maker(), &[7], YEAR));
+    revoked(&mut world, &list(&root(), &[8], YEAR));
+    let mut spared = world.clone();
+    spared.answer(&mut device.clone());
+    let bundle = spared.end();
+    matches(&bundle);
+    assert_eq!(earned(&bundle, &device), EARNED);
+    assert!(found(&bundle, &device, "admission", "nothing-revoked"));
+    revoked(&mut world, &list(&root(), &[7], YEAR));
+    world.answer(&mut device);
+    let bundle = world.end();
+    matches(&bundle);
+    assert_eq!(earned(&bundle, &device), Amount::ZERO);
+    assert!(found(&bundle, &device, "report", "credential-revoked"));
+    // An older list does not bring it back; a credential issued anew does.
+    world.open();
+    present(&mut world, &device, chain(&device, 0));
+    let bundle = honest(&mut world, &mut [&mut device]);
+    assert!(found(&bundle, &device, "admission", "credential-revoked"));
+    assert_eq!(earned(&bundle, &device), Amount::ZERO);
+    world.open();
+    let credentials = [grant(&root(), &maker(), 2, 8), vouch(&maker(), &device, 0, YEAR)];
+    present(&mut world, &device, shown(&credentials, &list(&root(), &[7], YEAR)));
+    assert_eq!(earned(&honest(&mut world, &mut [&mut device]), &device), EARNED);
+}
+
+/// What a device shows.
+type Show<'a> = &'a dyn Fn(&Device) -> Vec<u8>;
+
+#[test]
+fn what_does_not_hold_admits_nobody_and_says_why() {
+    let attacker = SoftwareKey::from_seed([66; 32]);
+    let good = list(&root(), &[], YEAR);
+    let mut named = grant(&attacker, &maker(), 2, 7);
+    named.as_object_mut().unwrap().remove("proof");
+    named["issuer"] = did(&root()).to_string().into();
+    let mut endless = good.clone();
+    for member in ["proof", "validUntil"] {
+        endless.as_object_mut().unwrap().remove(member);
+    }
+    let endless = sign(&endless, &root());
+    let vouched = |device: &Device| vouch(&maker(), device, 0, YEAR);
+    let honest = grant(&root(), &maker(), 2, 7);
+    let other = Device::new("other");
+    let cases: [(&str, Show<'_>); 9] = [
+        ("untrusted-root", &|device| shown(&[grant(&attacker, &maker(), 2, 7), vouched(device)], &good)),
+        // In the root's name, under a key of somebody else's.
+        ("credential-refused", &|device| shown(&[sign(&named, &attacker), vouched(device)], &good)),
+        ("credential-refused", &|_| shown(&[honest.clone(), vouched(&other)], &good)),
+        ("status-list", &|device| shown(&[honest.clone(), vouched(device)], &json!(null))),
+        ("credential-revoked", &|device| {
+            shown(&[honest.clone(), vouched(device)], &list(&root(), &[7], YEAR))
+        }),
+        ("status-list", &|device| shown(&[honest.clone(), vouched(device)], &endless)),
+        ("credential-malformed", &|_| vec![b' '; depin::admission::MAX_SHOWN + 1]),
+        ("credential-malformed", &|_| b"[".repeat(1_000)),
+        ("credential-refused", &|_| b"{\"credentials\":[]}".to_vec()),
+    ];
+    for (reason, show) in cases {
+        let (bundle, device) = outcome(show);
+        let all = findings(&bundle, &device);
+        assert!(found(&bundle, &device, "admission", reason), "{reason}: {all:?}");
+        assert_eq!(earned(&bundle, &device), Amount::ZERO);
+    }
+}
+
+#[test]
+fn every_flipped_byte_of_what_was_shown_is_found() {
+    let device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    present(&mut world, &device, chain(&device, 0));
+    let bundle = world.end();
+    for step in 0..64 {
+        let mut forged = bundle.clone();
+        let section = forged.devices.iter_mut().find(|section| section.device == device.id()).unwrap();
+        for indexed in &mut section.entries {
+            if let Entry::Presented { credentials, .. } = &mut indexed.entry {
+                let mut bytes = credentials.to_vec();
+                let at = step * bytes.len() / 64;
+                bytes[at] ^= 1;
+                *credentials = bytes.into();
+            }
+        }
+        let read = Bundle::from_bytes(&forged.to_bytes()).unwrap();
+        let error = audit(&read, &Catalogue::standard()).unwrap_err().to_string();
+        assert!(error.contains("header.checkpoint") || error.contains("journal"), "{error}");
+    }
+}
+
+#[test]
+fn revoked_firmware_stops_counting_with_the_next_epoch_and_never_rolls_back() {
+    let mut device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    present(&mut world, &device, chain(&device, 0));
+    let state = |world: &mut World, device: &mut Device, version, digest| {
+        let firmware = Firmware { version, digest: Digest([digest; 32]) };
+        world.send(device, Firmware::KIND, firmware.to_bytes());
+    };
+    state(&mut world, &mut device, 7, 1);
+    assert_eq!(earned(&honest(&mut world, &mut [&mut device]), &device), EARNED);
+    change(&mut world, |admission| admission.firmware.revoked.push(Digest([1; 32])));
+    world.open();
+    state(&mut world, &mut device, 6, 2);
+    state(&mut world, &mut device, 7, 2);
+    let bundle = honest(&mut world, &mut [&mut device]);
+    assert_eq!(earned(&bundle, &device), Amount::ZERO);
+    let count = |bundle: &Bundle, reason: &str| {
+        findings(bundle, &device).iter().filter(|finding| finding.reason == reason).count()
+    };
+    assert_eq!((count(&bundle, "firmware-rollback"), count(&bundle, "firmware-revoked")), (2, 2));
+    world.open();
+    state(&mut world, &mut device, 8, 2);
+    let bundle = honest(&mut world, &mut [&mut device]);
+    assert_eq!(earned(&bundle, &device), EARNED);
+    let firmware = world.state.device(&device.id()).firmware.unwrap();
+    assert_eq!((firmware.version, firmware.digest), (8, Digest([2; 32])));
+}
+
+#[test]
+fn a_network_may_require_that_firmware_is_stated() {
+    let mut device = Device::new("a");
+    let mut admission = admission();
+    admission.firmware.required = true;
+    let mut world = world(&[&device], admission);
+    present(&mut world, &device, chain(&device, 0));
+    world.send(&mut device, Firmware::KIND, vec![0]);
+    let bundle = honest(&mut world, &mut [&mut device]);
+    assert!(found(&bundle, &device, "report", "firmware-malformed"));
+    assert!(found(&bundle, &device, "report", "firmware-unknown"));
+    world.open();
+    let firmware = Firmware { version: 1, digest: Digest([1; 32]) };
+    world.send(&mut device, Firmware::KIND, firmware.to_bytes());
+    assert_eq!(earned(&honest(&mut world, &mut [&mut device]), &device), EARNED);
+}
+
+#[test]
+fn parameters_that_no_journal_can_answer_are_refused() {
+    let refused = |change: fn(&mut AdmissionParams)| {
+        let mut admission = admission();
+        change(&mut admission);
+        admission.check().unwrap_err();
+    };
+    admission().check().unwrap();
+    refused(|admission| admission.roots.clear());
+    refused(|admission| admission.roots = vec!["did:web:example.com".parse().unwrap()]);
+    refused(|admission| admission.max_makers = 0);
+    refused(|admission| admission.policy.device_bond = Amount(1));
+    refused(|admission| admission.policy.min_reputation = 1);
+    refused(|admission| admission.policy.cell = AdmissionPolicy::default().cell);
+}
