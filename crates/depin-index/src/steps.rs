@@ -210,6 +210,106 @@ const STEPS: &[(&str, &str, &str)] = &[
         "The report cannot be read. Update the device's software to one that speaks this network's version.",
     ),
     (
+        "report",
+        "not-admitted",
+        "The network wants to know who made the device. Put the credentials from its maker into credential.json and run `depin device register` again.",
+    ),
+    (
+        ANY,
+        "credential-expired",
+        "The device's credentials, or the status lists beside them, have run out. Fetch newer ones from the maker and run `depin device register` again.",
+    ),
+    (
+        ANY,
+        "maker-revoked",
+        "The network does not count devices of this maker any more. Ask the maker, or whoever runs the network; until then nothing the device sends earns.",
+    ),
+    (
+        ANY,
+        "credential-revoked",
+        "A credential of the device, or of its maker, was revoked by who issued it. Ask the maker why; a credential that is issued anew counts once it is shown with `depin device register`.",
+    ),
+    (
+        "report",
+        "firmware-revoked",
+        "The firmware that the device runs is known to be bad. Install a later version; reports count again once the device has reported `device.firmware`.",
+    ),
+    (
+        "report",
+        "firmware-rollback",
+        "The device stated an older firmware than before, or another image under the same version. Install that version or a later one; nobody goes back.",
+    ),
+    (
+        "report",
+        "firmware-unknown",
+        "The network wants to know what the device runs. Let it report `device.firmware` first, after each start.",
+    ),
+    (
+        "report",
+        "firmware-malformed",
+        "The statement of firmware cannot be read: it is a CBOR array of a version and a digest of 32 bytes. Update the device's software.",
+    ),
+    (
+        ANY,
+        "credential-malformed",
+        "What the device showed cannot be read. Fetch the credentials from the maker again, put them into credential.json as they are, and run `depin device register`.",
+    ),
+    (
+        ANY,
+        "credential-refused",
+        "The chain of credentials does not hold, for the reason given. Ask the maker for credentials that name this device, then run `depin device register`.",
+    ),
+    (
+        ANY,
+        "credential-changed",
+        "The device was admitted with another maker or serial, and keeps both. Show credentials for that serial by that maker.",
+    ),
+    (
+        ANY,
+        "untrusted-root",
+        "The chain begins with a manufacturer that this network does not trust. See the roots in the network's parameters, and ask the maker for a chain from one of them.",
+    ),
+    (
+        ANY,
+        "status-list",
+        "A status list beside the credentials is missing, old, or not by who has to keep it. Fetch all of them again and run `depin device register`.",
+    ),
+    (
+        ANY,
+        "policy",
+        "The credentials hold, and the network's policy asks for others. See the policy in the network's parameters.",
+    ),
+    (
+        "admission",
+        "quota",
+        "The serial is beyond what the maker may make. Ask the maker for one below its quota, or the maker's issuer for a larger quota.",
+    ),
+    (
+        ANY,
+        "quota-exhausted",
+        "The maker, or one above it, has all the devices it was granted. Ask its issuer for a larger quota.",
+    ),
+    (
+        ANY,
+        "serial-taken",
+        "Another device was admitted with this serial of the maker. Ask the maker for a serial of its own; if the other device is a stranger, its maker should know.",
+    ),
+    (
+        ANY,
+        "open-network",
+        "This network is open to all and asks for no credentials. Nothing to do: send reports.",
+    ),
+    (
+        "admission",
+        "unknown-device",
+        "No device with this key is registered. Register it with `depin device register`, which shows its credentials as well.",
+    ),
+    (
+        ANY,
+        "nothing-revoked",
+        "The status list revokes no credential of the device. Nothing to do for its owner.",
+    ),
+    (
         ANY,
         "no-witness",
         "No witness was near enough to confirm it. Nothing to do: it could not be checked, and nobody is blamed.",
@@ -313,6 +413,21 @@ mod tests {
                 found.insert(("report".to_owned(), reason.to_owned()));
             }
         }
+        for (check, path) in [
+            ("report", "depin/src/admission/standing.rs"),
+            ("admission", "depin/src/admission/shown.rs"),
+            ("admission", "depin/src/fold/admission.rs"),
+        ] {
+            for literals in calls(&fs::read_to_string(crates.join(path)).unwrap(), "refuse(") {
+                if let Some(reason) = literals.first().filter(|reason| word(reason)) {
+                    found.insert((check.to_owned(), reason.clone()));
+                }
+            }
+        }
+        let shown = fs::read_to_string(crates.join("depin/src/admission/shown.rs")).unwrap();
+        for line in shown.lines().filter(|line| line.contains("=> \"")) {
+            found.insert(("admission".to_owned(), line.split('"').nth(1).unwrap().to_owned()));
+        }
         let clock = fs::read_to_string(crates.join("depin-identity/src/clock.rs")).unwrap();
         for literals in calls(&clock, "=> failed(") {
             found.insert(("report.clock".to_owned(), literals[0].clone()));
@@ -333,6 +448,10 @@ mod tests {
             "missing",
             "deactivated",
             "cut-over",
+            "not-admitted",
+            "serial-taken",
+            "firmware-revoked",
+            "credential-refused",
         ] {
             assert!(produced.iter().any(|(_, reason)| reason == known), "{known} is not found: {produced:?}");
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use depin::api::{
-    ApiError, Credit, MEMBER_HEADER, NetworkInfo, ReportResult, ReportResults, Status, Work, paths,
+    Admission, ApiError, Credit, MEMBER_HEADER, NetworkInfo, ReportResult, ReportResults, Revocation,
+    Revocations, Status, Work, paths,
 };
 use depin::{index::ClaimRow, rewards::ClaimRequest};
 use depin_core::{Address, Amount, DeviceId, SignedDeal};
@@ -174,6 +175,22 @@ impl NodeClient {
     pub async fn register(&self, binding: &SignedBinding) -> Result<(), ClientError> {
         let _: serde_json::Value = self.send(self.post(paths::REGISTRATIONS).json(binding)).await?;
         Ok(())
+    }
+
+    /// Shows the credentials of a device, as [`depin::admission`] describes them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn show(&self, credentials: Vec<u8>) -> Result<Admission, ClientError> {
+        self.send(self.post(paths::CREDENTIALS).body(credentials)).await
+    }
+
+    /// Brings a status list that revokes credentials of a device.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn revoke(&self, revocation: &Revocation) -> Result<Revocations, ClientError> {
+        self.send(self.post(paths::REVOCATIONS).json(revocation)).await
     }
 
     /// Offers a deal.

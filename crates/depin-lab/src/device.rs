@@ -2,11 +2,12 @@
 
 use std::{
     fmt, fs, io,
-    io::Write,
+    io::{Read as _, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use depin::admission::MAX_SHOWN;
 use depin_core::{Address, DeviceId, Digest, cbor, sha256};
 use depin_evm::{PrivateKeySigner, SignerError, SignerSync};
 use depin_identity::{
@@ -203,6 +204,26 @@ impl Device {
             device_proof: Some(key.sign(&binding.device_proof_message()).await?),
             new_key_proof: None,
         })
+    }
+
+    /// What it shows a network that admits devices, in `credential.json`; none when it has no such file.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub fn credentials(&self) -> Result<Option<Vec<u8>>, DeviceError> {
+        let path = self.dir.join("credential.json");
+        let file = match fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(DeviceError::Io { path, error }),
+        };
+        let (mut shown, most) = (Vec::new(), u64::try_from(MAX_SHOWN).unwrap_or(u64::MAX));
+        let read = file.take(most.saturating_add(1)).read_to_end(&mut shown);
+        read.map_err(|error| DeviceError::Io { path: path.clone(), error })?;
+        if shown.len() > MAX_SHOWN {
+            return Err(DeviceError::Content { path, expected: "credentials of at most 65,536 bytes" });
+        }
+        Ok(Some(shown))
     }
 
     /// The set of pieces that the node has from this device, as of the last boot; none before the first.

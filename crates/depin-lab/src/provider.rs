@@ -16,7 +16,10 @@ use axum::{
     http::StatusCode,
     routing::put,
 };
-use depin::api::{NetworkInfo, Phase, ReportResult, Status};
+use depin::{
+    admission::Admitted,
+    api::{NetworkInfo, Phase, ReportResult, Status},
+};
 use depin_core::{DeviceId, Epoch, Text, Timestamp, cbor, sha256};
 use depin_identity::{DeviceSigner, Domain, Report, SignError};
 use depin_proof::{
@@ -226,6 +229,13 @@ impl Provider {
         match status.phase {
             Phase::Register { turn } if turn == u32::from(self.attack == Some(Attack::Clone)) => {
                 self.register(&status).await?;
+                match self.show().await {
+                    // Its reports are refused until it shows others, and say so.
+                    Err(ProviderError::Client(ClientError::Refused { code, message, next })) => {
+                        tracing::warn!(code, message, next, "the credentials are refused");
+                    }
+                    shown => drop(shown?),
+                }
             }
             Phase::Commit => self.commit(&status).await?,
             Phase::Answer if !self.late => self.answer(&status).await?,
@@ -266,6 +276,17 @@ impl Provider {
         }
         self.registered = true;
         Ok(())
+    }
+
+    /// Shows its credentials, if the network asks for some and it has any. Gives what it is admitted by.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub async fn show(&self) -> Result<Option<Admitted>, ProviderError> {
+        let Some(shown) = self.device.credentials()?.filter(|_| self.info.params.admission.is_some()) else {
+            return Ok(None);
+        };
+        Ok(Some(self.client.show(shown).await?.admitted))
     }
 
     async fn commit(&mut self, status: &Status) -> Result<(), ProviderError> {

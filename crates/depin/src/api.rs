@@ -1,9 +1,14 @@
 //! What goes over the wire between a node and those who talk to it: JSON, except for reports and receipts, which are signed bytes.
 
-use depin_core::{Address, Amount, Digest, Epoch, Text, cbor};
+use depin_core::{Address, Amount, DeviceId, Digest, Epoch, Text, cbor};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use crate::{bundle::EpochSchedule, params::NetworkParams};
+use crate::{
+    admission::{Admitted, StatusPlace},
+    bundle::EpochSchedule,
+    params::NetworkParams,
+};
 
 /// The path of each call a device, a customer or an owner makes.
 pub mod paths {
@@ -15,6 +20,10 @@ pub mod paths {
     pub const REPORTS: &str = "/api/v1/reports";
     /// POST: a binding signed by owner and device, relayed to the registry.
     pub const REGISTRATIONS: &str = "/api/v1/registrations";
+    /// POST: the credentials that a device is admitted by: see [`crate::admission`].
+    pub const CREDENTIALS: &str = "/api/v1/credentials";
+    /// POST: a status list that revokes a device's credentials: see [`Revocation`](super::Revocation).
+    pub const REVOCATIONS: &str = "/api/v1/revocations";
     /// POST: a deal signed by its customer.
     pub const DEALS: &str = "/api/v1/deals";
     /// GET: a device as the node's registry has it, and its deals.
@@ -159,6 +168,40 @@ pub struct Work {
     /// Ids of those that were made too late for the current epoch: nothing is asked about them before the next.
     #[serde(default)]
     pub late: Vec<Digest>,
+    /// What it was admitted by; none before it showed credentials, and on an open network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted: Option<Admitted>,
+    /// The firmware it stated last, on a network that admits devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<depin_identity::Firmware>,
+}
+
+/// The answer to credentials that hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// The device.
+    pub device: DeviceId,
+    /// What it is admitted by.
+    pub admitted: Admitted,
+}
+
+/// Evidence that credentials of a device are revoked: a status list, as its issuer publishes it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// The device.
+    pub device: DeviceId,
+    /// The credential that holds the list.
+    pub list: Box<RawValue>,
+}
+
+/// The answer to such evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocations {
+    /// The device.
+    pub device: DeviceId,
+    /// Every place of its credentials that was found revoked.
+    pub revoked: Vec<StatusPlace>,
 }
 
 /// A customer's credit.

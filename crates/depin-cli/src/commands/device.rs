@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
 use anyhow::{Result, bail};
 use clap::{Subcommand, ValueEnum};
+use depin::admission::Admitted;
 use depin_core::{DeviceId, KeyType};
 use depin_identity::signer::{CheckResult, DeviceCheck, DeviceUrl};
 use depin_lab::{
@@ -24,7 +25,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Bind a device to its owner and have that recorded on chain; the node's operator pays the gas.
+    /// Bind a device to its owner and have that recorded on chain; the node's operator pays the gas. Then show what is in its credential.json,
+    /// if the network asks for credentials: again whenever they were issued anew.
     Register(Place),
     /// Run a device that keeps data for customers.
     Run(Place),
@@ -93,6 +95,9 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
             let mut provider = start(&place).await?;
             provider.register(&status).await?;
             println!("registered {} for {}", provider.claimed(), provider.device().owner());
+            if let Some(Admitted { root, serial, until, .. }) = provider.show().await? {
+                println!("admitted  serial {serial} under {root}, until {until}");
+            }
             let key = place.key.as_ref().map(|url| format!(" --key '{url}'")).unwrap_or_default();
             eprintln!("next: depin device run --dir {}{key} --node {}", place.dir.display(), place.node);
         }

@@ -1,10 +1,14 @@
 //! `depin node`: the node of a network on any chain.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, bail};
 use depin::{
-    Network,
+    AdmissionParams, Network,
     api::NetworkInfo,
     node::{Chain, Clock, Launch, Limits, Node, NodeParts, bind, block_beacon, catalogue, serve},
 };
@@ -33,6 +37,9 @@ pub(crate) struct Arguments {
     /// How long a root can be disputed in seconds, for --launch.
     #[arg(long, default_value_t = 172_800, requires = "launch", value_parser = clap::value_parser!(u64).range(1..=2_592_000))]
     challenge_window: u64,
+    /// Whose devices count (JSON), for --launch; without it the network is open to all.
+    #[arg(long, requires = "launch", value_name = "FILE")]
+    admission: Option<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -91,8 +98,9 @@ async fn open(arguments: &Arguments, config: &Config) -> Result<Node> {
         if network_path.exists() {
             bail!("{} holds a network already; start it without --launch", state.display());
         }
+        let admission = arguments.admission.as_deref().map(admission).transpose()?;
         let client = super::chain(&url, super::chain_id(&url).await?, config.chain()).await?;
-        let info = launch(arguments, &client.sender(operator.clone()), &key).await?;
+        let info = launch(arguments, admission, &client.sender(operator.clone()), &key).await?;
         device::replace(&network_path, &serde_json::to_vec_pretty(&info)?)?;
         eprintln!("launched network {} on chain {}", info.params.network(), info.params.chain_id);
     }
@@ -127,13 +135,26 @@ pub(crate) fn network(state: &Path) -> Result<NetworkInfo> {
         .with_context(|| format!("{} describes no network", path.display()))
 }
 
+/// Whose devices count, as the file says.
+fn admission(path: &Path) -> Result<AdmissionParams> {
+    let params: AdmissionParams = serde_json::from_slice(&super::read(path)?)
+        .with_context(|| format!("{} does not say whose devices count", path.display()))?;
+    params.check().with_context(|| path.display().to_string())?;
+    Ok(params)
+}
+
 /// When each epoch's beacon falls: where its commitments end.
 fn moments(genesis: Timestamp, length: Millis) -> Result<Moments> {
     let offset = Launch::commit()?.floor_of(depin_core::Amount(u128::from(length.0))).0;
     Ok(Moments { first: genesis.saturating_add(Millis(u64::try_from(offset)?)), length })
 }
 
-async fn launch(arguments: &Arguments, operator: &Sender, key: &SoftwareKey) -> Result<NetworkInfo> {
+async fn launch(
+    arguments: &Arguments,
+    admission: Option<AdmissionParams>,
+    operator: &Sender,
+    key: &SoftwareKey,
+) -> Result<NetworkInfo> {
     let genesis = Clock::Wall.now().0.div_euclid(1000).saturating_add(arguments.opens_in);
     let length = Millis(arguments.epoch_length.saturating_mul(1000));
     let launch = Launch {
@@ -147,6 +168,7 @@ async fn launch(arguments: &Arguments, operator: &Sender, key: &SoftwareKey) -> 
         max_revenue: 1_000_000,
         bond: 1_000,
         beacon: block_beacon(moments(Timestamp(genesis.saturating_mul(1000)), length)?),
+        admission,
     };
     let first_nonce = operator.client().next_nonce(operator.address()).await?;
     let deployment = deploy(operator, &launch.deploy_config(first_nonce, operator.address())?).await?;

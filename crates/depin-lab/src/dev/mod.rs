@@ -548,5 +548,6 @@ fn launch(config: &DevConfig, genesis: u64, resolver: Address) -> Launch {
         max_revenue: ALLOWANCE,
         bond: 100,
         beacon: BeaconParams { kind: SeedBeacon::KIND.into(), anchor: beacon_seed(config).to_vec() },
+        admission: None,
     }
 }

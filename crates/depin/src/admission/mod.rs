@@ -18,10 +18,14 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use shown::Vouched;
+#[cfg(feature = "node")]
+pub(crate) use shown::device_of;
 pub use standing::{Admitted, StatusPlace};
 
 /// Bytes of what a device shows, and of a list that revokes.
 pub const MAX_SHOWN: usize = 65_536;
+/// Status lists that a device shows at most: each takes room when it is unpacked.
+const MAX_LISTS: usize = 16;
 /// Makers between root and device that are ever allowed.
 const MAX_MAKERS: u128 = 8;
 /// Entries of a list of parameters.

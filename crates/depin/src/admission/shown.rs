@@ -12,7 +12,7 @@ use depin_identity::{
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{AdmissionParams, Admitted, CHAIN, MAX_SHOWN, StatusPlace};
+use super::{AdmissionParams, Admitted, CHAIN, MAX_LISTS, MAX_SHOWN, StatusPlace};
 use crate::{check::refusal, entry::Refusal};
 
 /// What a chain that holds comes to.
@@ -32,6 +32,44 @@ struct Shown<'a> {
     lists: BTreeMap<String, &'a RawValue>,
 }
 
+/// What to do next about what cannot be read.
+const MALFORMED: &str = "show an object with `credentials` and `statusLists`, of at most 65,536 bytes";
+
+/// The device that the last of the credentials in `shown` is about, if they can be read. Nothing is checked.
+///
+/// # Errors
+/// The refusal.
+#[cfg(feature = "node")]
+pub(crate) fn device_of(shown: &[u8]) -> Result<DeviceId, Refusal> {
+    #[derive(Deserialize)]
+    struct Vouching {
+        #[serde(rename = "credentialSubject")]
+        subject: Subject,
+    }
+    #[derive(Deserialize)]
+    struct Subject {
+        id: String,
+    }
+    let refuse = |observed: String| refusal(None, "credential-malformed", observed, MALFORMED);
+    let shown = Shown::read(shown).map_err(refuse)?;
+    let last = shown.credentials.last().ok_or_else(|| refuse("no credential".into()))?;
+    let last: Vouching = serde_json::from_str(last.get()).map_err(|error| refuse(error.to_string()))?;
+    last.subject.id.parse().map_err(|error: depin_core::KeyError| refuse(error.to_string()))
+}
+
+impl<'a> Shown<'a> {
+    fn read(shown: &'a [u8]) -> Result<Self, String> {
+        if shown.len() > MAX_SHOWN {
+            return Err(format!("{} bytes", shown.len()));
+        }
+        let shown: Self = serde_json::from_slice(shown).map_err(|error| error.to_string())?;
+        match shown.lists.len() {
+            0..=MAX_LISTS => Ok(shown),
+            lists => Err(format!("{lists} status lists, at most {MAX_LISTS} are read")),
+        }
+    }
+}
+
 impl AdmissionParams {
     /// Checks what `device` showed, but for what other devices have.
     ///
@@ -44,14 +82,7 @@ impl AdmissionParams {
         shown: &[u8],
     ) -> Result<Vouched, Refusal> {
         let refuse = |reason, observed: String, limit: &str| refusal(Some(*device), reason, observed, limit);
-        let malformed = |observed: String| {
-            let limit = "an object with `credentials` and `statusLists`, of at most 65,536 bytes";
-            refuse("credential-malformed", observed, limit)
-        };
-        if shown.len() > MAX_SHOWN {
-            return Err(malformed(format!("{} bytes", shown.len())));
-        }
-        let shown: Shown<'_> = serde_json::from_slice(shown).map_err(|error| malformed(error.to_string()))?;
+        let shown = Shown::read(shown).map_err(|error| refuse("credential-malformed", error, MALFORMED))?;
         let credentials: Vec<&[u8]> = shown.credentials.iter().map(|raw| raw.get().as_bytes()).collect();
         let refused = |error: ChainError| refuse(reason_of(&error), error.to_string(), CHAIN);
         let chain = MakerChain::parse(&credentials).map_err(refused)?;
@@ -70,6 +101,9 @@ impl AdmissionParams {
         let known = Known { now: received, documents: &Documents::default(), lists: &lists };
         // What a maker put up is what its root says.
         let vouched = chain.verify(&policy, device, &known, |_| Amount(u128::MAX)).map_err(refused)?;
+        if let Some(refusal) = self.revoked_maker(device, vouched.makers().iter().map(|grant| &grant.maker)) {
+            return Err(refusal);
+        }
         self.judge(&vouched, &chain).map_err(|observed| refuse("policy", observed, CHAIN))?;
         Ok(self.vouched(root, &vouched, &chain, lasts))
     }
@@ -160,12 +194,10 @@ const fn reason_of(error: &ChainError) -> &'static str {
     match error {
         ChainError::Serial { .. } => "quota",
         ChainError::Credential { source, .. } => match source {
-            CredentialError::Expired { .. } | CredentialError::Proof(ProofError::Expired { .. }) => {
-                "credential-expired"
-            }
-            CredentialError::Status(StatusError::Revoked { .. } | StatusError::Suspended { .. }) => {
-                "credential-revoked"
-            }
+            CredentialError::Expired { .. } => "credential-expired",
+            CredentialError::Proof(ProofError::Expired { .. }) => "credential-expired",
+            CredentialError::Status(StatusError::Revoked { .. }) => "credential-revoked",
+            CredentialError::Status(StatusError::Suspended { .. }) => "credential-revoked",
             _ => "credential-refused",
         },
         _ => "credential-refused",

@@ -1,4 +1,4 @@
-use depin_core::{Millis, Timestamp};
+use depin_core::{DeviceId, Millis, Timestamp};
 use depin_identity::{
     Did, Firmware, FirmwareError,
     credential::{Documents, StatusEntry, StatusError, StatusLists, StatusPurpose, VerifiedStatusList},
@@ -84,9 +84,8 @@ impl AdmissionParams {
             return refuse("not-admitted", "the device showed no credentials".into(), SHOW);
         };
         let Admitted { root, makers, until, .. } = admitted;
-        if let Some(maker) = makers.iter().find(|maker| self.revoked_makers.contains(maker)) {
-            let observed = format!("the network revoked {maker}");
-            return refuse("maker-revoked", observed, "a maker that the network has not revoked");
+        if let Some(refusal) = self.revoked_maker(&checked.device, makers) {
+            return Err(refusal);
         }
         if !self.roots.contains(root) {
             let observed = format!("the network does not trust {root}");
@@ -103,6 +102,18 @@ impl AdmissionParams {
         self.firmware_counts(state.firmware.as_ref(), checked)
     }
 
+    /// The refusal, if the network revoked one of the makers.
+    pub(super) fn revoked_maker<'a>(
+        &self,
+        device: &DeviceId,
+        makers: impl IntoIterator<Item = &'a Did>,
+    ) -> Option<Refusal> {
+        let revoked = makers.into_iter().find(|maker| self.revoked_makers.contains(maker))?;
+        let observed = format!("the network revoked {revoked}");
+        let limit = "devices of this maker count again when the network's parameters say so; ask who runs it";
+        Some(refusal(Some(*device), "maker-revoked", observed, limit))
+    }
+
     fn firmware_counts(&self, before: Option<&Firmware>, checked: &CheckedReport) -> Result<(), Refusal> {
         let refuse = |reason, observed: String, limit: &str| {
             Err(refusal(Some(checked.device), reason, observed, limit))
@@ -112,10 +123,16 @@ impl AdmissionParams {
                 .and_then(|stated| before.map_or(Ok(()), |before| stated.follows(before)));
             return match stated {
                 Ok(()) => Ok(()),
-                Err(error @ FirmwareError::Malformed { .. }) => {
-                    refuse("firmware-malformed", error.to_string(), "a version and a digest")
-                }
-                Err(error) => refuse("firmware-rollback", error.to_string(), "a later version"),
+                Err(error @ FirmwareError::Malformed { .. }) => refuse(
+                    "firmware-malformed",
+                    error.to_string(),
+                    "report a CBOR array of a version and a digest of 32 bytes",
+                ),
+                Err(error) => refuse(
+                    "firmware-rollback",
+                    error.to_string(),
+                    "install that version or a later one, then report `device.firmware` again",
+                ),
             };
         }
         match before {
@@ -139,7 +156,7 @@ impl Admitted {
         self.statuses.iter().find(|place| self.revoked.contains(place))
     }
 
-    /// Which of its present credentials `list` revokes, and was not known to be.
+    /// Which of its present credentials `list` revokes.
     ///
     /// # Errors
     /// Why the list shows nothing, in words.
@@ -159,10 +176,9 @@ impl Admitted {
             let entry = StatusEntry { purpose, list, index: place.index };
             matches!(lists.check(&entry, &place.issuer, &[], received), Err(StatusError::Revoked { .. }))
         };
-        let news = self.statuses.iter().filter(|place| !self.revoked.contains(place)).filter(is_revoked);
-        let found: Vec<StatusPlace> = news.cloned().collect();
+        let found: Vec<StatusPlace> = self.statuses.iter().filter(is_revoked).cloned().collect();
         if found.is_empty() {
-            return Err(format!("{url} revokes no credential of the device that was not revoked"));
+            return Err(format!("{url} revokes no credential of the device"));
         }
         Ok(found)
     }

@@ -5,7 +5,7 @@ use depin_identity::Did;
 
 use super::{Fold, refused_finding};
 use crate::{
-    admission::{Admitted, StatusPlace, Vouched},
+    admission::{AdmissionParams, Admitted, StatusPlace, Vouched},
     check::{CheckedReport, refusal},
     entry::{Indexed, Refusal},
     network::Network,
@@ -95,9 +95,22 @@ impl Fold {
         received: Timestamp,
         shown: &[u8],
     ) -> Result<Option<Admitted>, Refusal> {
+        let params = self.may_show(network, device)?;
+        self.place(device, params.vouch(&device, received, shown)?)
+    }
+
+    /// By what rules the device is admitted, once it shows its credentials.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn may_show<'a>(
+        &self,
+        network: &'a Network,
+        device: DeviceId,
+    ) -> Result<&'a AdmissionParams, Refusal> {
         let refuse = |reason, observed: &str, limit: &str| refusal(Some(device), reason, observed, limit);
         let Some(params) = &network.params().admission else {
-            return Err(refuse("open-network", "this network asks for no credentials", "nothing to show"));
+            return Err(refuse("open-network", "this network asks for no credentials", "show none"));
         };
         if self.state.registry.device(&device).is_none() {
             return Err(refuse(
@@ -106,13 +119,15 @@ impl Fold {
                 "register the device first",
             ));
         }
-        let mut vouched = params.vouch(&device, received, shown)?;
-        if let Some(maker) =
-            vouched.admitted.makers.iter().find(|maker| params.revoked_makers.contains(maker))
-        {
-            let observed = format!("the network revoked {maker}");
-            return Err(refuse("maker-revoked", &observed, "a maker that the network has not revoked"));
-        }
+        Ok(params)
+    }
+
+    /// What a device is admitted by whose chain holds; none when it says nothing new.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn place(&self, device: DeviceId, mut vouched: Vouched) -> Result<Option<Admitted>, Refusal> {
+        let refuse = |reason, observed: &str, limit: &str| refusal(Some(device), reason, observed, limit);
         let Some(before) = &self.state.carried(&device).admitted else {
             return self.places.has_room(device, &vouched).map(|()| Some(vouched.admitted));
         };
@@ -147,8 +162,12 @@ impl Fold {
         list: &[u8],
     ) -> Result<Vec<StatusPlace>, Refusal> {
         let admitted = self.state.carried(&device).admitted.as_ref();
-        let found = admitted.ok_or_else(|| "the device was not admitted".to_owned());
-        found.and_then(|admitted| admitted.revoked_by(list, received)).map_err(|observed| {
+        let news = admitted.ok_or_else(|| "the device was not admitted".to_owned()).and_then(|admitted| {
+            let mut found = admitted.revoked_by(list, received)?;
+            found.retain(|place| !admitted.revoked.contains(place));
+            if found.is_empty() { Err("what it revokes was revoked before".to_owned()) } else { Ok(found) }
+        });
+        news.map_err(|observed| {
             let limit = "a list in force, by the issuer of a credential of the device, that revokes it";
             Refusal { side: Side::Network, ..refusal(Some(device), "nothing-revoked", observed, limit) }
         })

@@ -116,7 +116,9 @@ impl Core {
         let checked = signed
             .and_then(|signed| check_standing(&fold.state.registry, network.params(), signed, came))
             .and_then(|checked| fold.would_count(network, &checked, received).map(|()| checked))
-            .and_then(|checked| room::for_report(fold, network, checked.device, &envelope).map(|()| checked));
+            .and_then(|checked| {
+                room::for_device(fold, network, checked.device, envelope.len()).map(|()| checked)
+            });
         match checked {
             Ok(checked) => {
                 let entry = Entry::Report { received, envelope: envelope.into() };

@@ -102,6 +102,7 @@ impl Network {
             max_revenue: ALLOWANCE,
             bond: 100,
             beacon: BeaconParams { kind: SeedBeacon::KIND.into(), anchor: seed.to_vec() },
+            admission: None,
         };
         let deployment = deploy(&operator, &launch.deploy_config(0, operator.address())?).await?;
         let token = NetworkToken::new(deployment.token, operator.client().provider());

@@ -1,10 +1,11 @@
-//! The door: reports, registrations and deals, taken in batches that are durable before anybody gets an answer.
+//! The door: reports, registrations, credentials and deals, taken in batches that are durable before anybody gets an answer.
 //!
 //! A batch of reports goes through three stages: signatures are checked on all cores, then each report is weighed against what is known and all
 //! are made durable by one write, then receipts are signed on all cores. While one batch is written, the next is checked. A signature is checked
 //! once: what passed is handed to the fold as a type that nothing else makes.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -22,12 +23,14 @@ use super::{
     Gate, Inner, NodeError,
     core::{Door, Examined},
     receipts::receipt,
+    showing::{take_credentials, take_revocation},
     upkeep::stopped,
 };
 use crate::{
+    admission::{Admitted, StatusPlace},
     api::ReportResult,
     check::{check_signature, signer},
-    entry::Entry,
+    entry::{Entry, Refusal},
     log::{Frontier, leaf_hash},
 };
 
@@ -58,6 +61,8 @@ pub(super) struct Work {
 pub(super) enum Item {
     Reports(Vec<Vec<u8>>, ReportsReply),
     Registration(Box<SignedBinding>, oneshot::Sender<Result<DeviceId, Refused>>),
+    Credentials(DeviceId, Arc<[u8]>, oneshot::Sender<Result<Admitted, Refused>>),
+    Revocation(DeviceId, Arc<[u8]>, oneshot::Sender<Result<Vec<StatusPlace>, Refused>>),
     Deal(Box<SignedDeal>, oneshot::Sender<Result<Digest, Refused>>),
 }
 
@@ -66,9 +71,15 @@ type ReportsReply = oneshot::Sender<Result<Vec<ReportResult>, Refused>>;
 /// Why a request failed as a whole.
 #[derive(Clone, Debug)]
 pub(super) struct Refused {
-    pub(super) code: &'static str,
+    pub(super) code: Cow<'static, str>,
     pub(super) message: String,
-    pub(super) next: &'static str,
+    pub(super) next: Cow<'static, str>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(Refusal { reason, observed, limit, .. }: Refusal) -> Self {
+        Self { code: reason.to_string().into(), message: observed, next: limit.into() }
+    }
 }
 
 /// Reports of one request.
@@ -81,17 +92,22 @@ struct Request<T> {
 }
 
 impl Item {
-    /// The order within a batch: it must not depend on who came first. Registrations come before deals, deals before reports.
+    /// The order within a batch: it must not depend on who came first. Each kind comes before those that may
+    /// hang on it, reports last.
     fn order(&self) -> (u8, Vec<u8>) {
         match self {
             Self::Registration(binding, _) => (0, binding.binding.device.key().as_bytes().to_vec()),
-            Self::Deal(deal, _) => (1, deal.deal.id().0.to_vec()),
+            Self::Credentials(device, ..) => (1, device.key().as_bytes().to_vec()),
+            Self::Revocation(device, list, _) => {
+                (2, [device.key().as_bytes(), sha256(&[list]).0.as_slice()].concat())
+            }
+            Self::Deal(deal, _) => (3, deal.deal.id().0.to_vec()),
             Self::Reports(envelopes, _) => {
                 let key = envelopes.first().map(|envelope| {
                     let kid = Envelope::parse(envelope).map(|parsed| parsed.key_id().0).unwrap_or_default();
                     [kid.as_slice(), sha256(&[envelope]).0.as_slice()].concat()
                 });
-                (2, key.unwrap_or_default())
+                (4, key.unwrap_or_default())
             }
         }
     }
@@ -192,16 +208,14 @@ impl Intake {
         let Some(inner) = self.node.upgrade() else { return false };
         let mut batch = std::mem::take(&mut self.waiting);
         batch.sort_by_cached_key(|work| work.item.order());
-        let (mut registrations, mut deals, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-        for Work { member, item, _room } in batch {
-            match item {
-                Item::Registration(binding, reply) => registrations.push((member, *binding, reply)),
-                Item::Deal(deal, reply) => deals.push((member, *deal, reply)),
-                Item::Reports(reports_of, reply) => {
-                    reports.push(Request { member, reports: reports_of, reply, _room });
-                }
-            }
-        }
+        let is_registration = |work: &mut Work| matches!(work.item, Item::Registration(..));
+        let registrations: Vec<Registration> = batch
+            .extract_if(.., is_registration)
+            .filter_map(|work| match work.item {
+                Item::Registration(binding, reply) => Some((work.member, *binding, reply)),
+                _ => None,
+            })
+            .collect();
         // The order in which members are taken must not depend on how fast the chain is. Nobody else waits for it.
         if self.gate.has_members() {
             register_all(&inner, registrations).await;
@@ -209,9 +223,21 @@ impl Intake {
             let inner = Arc::clone(&inner);
             tokio::spawn(async move { register_all(&inner, registrations).await });
         }
-        for (member, deal, reply) in deals {
-            let result = take_deal(&inner, deal).await;
-            finish(&inner, member, reply, result);
+        let mut reports = Vec::new();
+        for Work { member, item, _room } in batch {
+            match item {
+                Item::Registration(..) => {}
+                Item::Credentials(device, shown, reply) => {
+                    finish(&inner, member, reply, take_credentials(&inner, device, shown).await);
+                }
+                Item::Revocation(device, list, reply) => {
+                    finish(&inner, member, reply, take_revocation(&inner, device, list).await);
+                }
+                Item::Deal(deal, reply) => finish(&inner, member, reply, take_deal(&inner, *deal).await),
+                Item::Reports(reports_of, reply) => {
+                    reports.push(Request { member, reports: reports_of, reply, _room });
+                }
+            }
         }
         if !reports.is_empty() {
             self.take_reports(&inner, reports).await;
@@ -267,18 +293,18 @@ async fn register(inner: &Arc<Inner>, binding: SignedBinding) -> Result<DeviceId
     let device = binding.binding.device;
     let known = inner.lock().await.fold.state.registry.device(&device).map(|record| record.present_key().key);
     let accepted = binding.verify(inner.now(), known.unwrap_or(*device.key())).map_err(|error| Refused {
-        code: "binding",
+        code: "binding".into(),
         message: error.to_string(),
-        next: "sign the binding again for this network",
+        next: "sign the binding again for this network".into(),
     })?;
     let submitted = inner.chain.registry().submit(&accepted).await;
     if let Err(error) = submitted
         && !is_done(inner, &accepted.signed().binding).await
     {
         return Err(Refused {
-            code: "registry",
+            code: "registry".into(),
             message: error.to_string(),
-            next: "read the device's record, then sign again",
+            next: "read the device's record, then sign again".into(),
         });
     }
     inner.follow().await.map_err(|error| unavailable(&error))?;
@@ -307,9 +333,9 @@ async fn take_deal(inner: &Arc<Inner>, deal: SignedDeal) -> Result<Digest, Refus
     let mut core = inner.lock().await;
     inner.mend(&mut core).await.map_err(|error| unavailable(&error))?;
     core.look_at_deal(&inner.network, &deal).map_err(|message| Refused {
-        code: "deal",
+        code: "deal".into(),
         message,
-        next: "change the terms and sign the deal again",
+        next: "change the terms and sign the deal again".into(),
     })?;
     let id = deal.deal.id();
     let received = inner.time(&core);
@@ -471,6 +497,6 @@ fn answer(inner: &Inner, (report, door): (Digest, Door)) -> Result<ReportResult,
     }
 }
 
-fn unavailable(error: &NodeError) -> Refused {
-    Refused { code: "unavailable", message: error.to_string(), next: "send it again later" }
+pub(super) fn unavailable(error: &NodeError) -> Refused {
+    Refused { code: "unavailable".into(), message: error.to_string(), next: "send it again later".into() }
 }

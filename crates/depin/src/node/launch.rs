@@ -7,6 +7,7 @@ use depin_proof::possession::{self, PossessionParams};
 use depin_rewards::{Curve, CurveParams, DemandParams, Halving};
 
 use crate::{
+    admission::AdmissionParams,
     network::POSSESSION,
     params::{BeaconParams, NetworkParams, ServiceParams},
 };
@@ -40,6 +41,8 @@ pub struct Launch {
     pub bond: u128,
     /// Where randomness comes from.
     pub beacon: BeaconParams,
+    /// Whose devices count; none for a network that is open to all.
+    pub admission: Option<AdmissionParams>,
 }
 
 impl Launch {
@@ -128,7 +131,7 @@ impl Launch {
             unit: possession::UNIT.into(),
             sig_policy: SigPolicy::Strict,
             rotation_grace: Millis(3_600_000),
-            admission: None,
+            admission: self.admission.clone(),
         })
     }
 

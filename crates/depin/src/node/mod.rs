@@ -29,6 +29,7 @@ mod restore;
 mod room;
 mod serve;
 mod settle;
+mod showing;
 mod steps;
 mod upkeep;
 

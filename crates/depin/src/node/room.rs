@@ -12,9 +12,9 @@ const DEALS: usize = MAX_BYTES / 8;
 const UNPAID_DEALS: usize = DEALS / 4;
 /// What a deal takes up beside its subject: terms, what verifiers say of it, what it comes to.
 const DEAL: usize = 2048;
-/// Bytes of all reports of an epoch together.
+/// Bytes of all that devices send in an epoch together: reports, and what admits or revokes them.
 const REPORTS: usize = MAX_BYTES / 2;
-/// Bytes of one device's reports in an epoch: its share of all of them, but no less than two of the largest and no more than sixteen.
+/// Bytes of what one device sends in an epoch: its share of all of them, but no less than two of the largest and no more than sixteen.
 const SHARE: std::ops::RangeInclusive<usize> = 2 * Envelope::MAX..=16 * Envelope::MAX;
 
 /// Whether there is room for one more deal.
@@ -37,22 +37,22 @@ pub(super) fn for_deal(fold: &Fold, network: &Network, deal: &SignedDeal) -> Res
     }
 }
 
-/// Whether there is room for one more report of `device`.
+/// Whether there is room for so many more bytes of `device`.
 ///
 /// # Errors
 /// The refusal.
-pub(super) fn for_report(
+pub(super) fn for_device(
     fold: &Fold,
     network: &Network,
     device: DeviceId,
-    envelope: &[u8],
+    bytes: usize,
 ) -> Result<(), Refusal> {
-    let taken = fold.tally(&device).bytes.saturating_add(envelope.len());
+    let taken = fold.tally(&device).bytes.saturating_add(bytes);
     let limit = share(fold.state.registry.devices().len());
     if taken <= limit {
         return Ok(());
     }
-    let observed = format!("{taken} bytes of reports in this epoch");
+    let observed = format!("{taken} bytes in this epoch");
     let limit = format!("{limit} bytes; {}", fold.next_share(network));
     Err(refusal(Some(device), "quota", observed, &limit))
 }
@@ -174,11 +174,10 @@ mod tests {
     fn a_device_sends_no_more_than_its_share() {
         let mut fold = fold_with(0, 0);
         let used = |reports| Tally { bytes: reports * Envelope::MAX, refusals: 0 };
-        let largest = vec![0; Envelope::MAX];
         fold.tallies.insert(device(), used(15));
-        assert!(for_report(&fold, &network(), device(), &largest).is_ok());
+        assert!(for_device(&fold, &network(), device(), Envelope::MAX).is_ok());
         fold.tallies.insert(device(), used(16));
-        assert_eq!(for_report(&fold, &network(), device(), &largest).unwrap_err().reason, "quota");
+        assert_eq!(for_device(&fold, &network(), device(), Envelope::MAX).unwrap_err().reason, "quota");
     }
 
     #[test]

@@ -2,99 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use depin::{AdmissionParams, Catalogue, FirmwareParams, audit, audit::audit_excerpt, excerpt::Excerpt};
+use depin::{AdmissionParams, Catalogue, audit, audit::audit_excerpt, excerpt::Excerpt};
 use depin_identity::{
-    Did, Firmware, SoftwareKey,
+    Firmware, SoftwareKey,
     admission::AdmissionPolicy,
-    credential::{
-        DeviceClaim, MakerGrant, ProofOptions, StatusEntry, StatusList, StatusPurpose, Terms, Unsigned,
-    },
+    credential::{MakerGrant, StatusEntry},
 };
 use serde_json::{Value, json};
 
 use super::*;
-
-const LIST: &str = "https://status.example/1";
-const YEAR: u64 = 365 * 86_400_000;
-
-fn root() -> SoftwareKey {
-    SoftwareKey::from_seed([91; 32])
-}
-
-fn maker() -> SoftwareKey {
-    SoftwareKey::from_seed([92; 32])
-}
-
-fn did(key: &SoftwareKey) -> Did {
-    Did::from(&key.public().typed())
-}
-
-fn sign(document: &Value, signer: &SoftwareKey) -> Value {
-    let options = ProofOptions::of_key(&signer.public().typed(), Timestamp(GENESIS)).unwrap();
-    let unsigned = Unsigned::new(document, &options).unwrap();
-    let signature = signer.signature(unsigned.message());
-    unsigned.finish(&signature)
-}
-
-/// In force for `lasts` milliseconds after the network began; the credential of `index` in the list.
-fn terms(issuer: &SoftwareKey, lasts: u64, index: Option<u64>) -> Terms {
-    Terms {
-        issuer: did(issuer),
-        valid_from: Timestamp(GENESIS - YEAR),
-        valid_until: Timestamp(GENESIS + lasts),
-        status: index.map(|index| StatusEntry {
-            purpose: StatusPurpose::Revocation,
-            list: LIST.to_owned(),
-            index,
-        }),
-    }
-}
-
-fn grant(issuer: &SoftwareKey, maker: &SoftwareKey, quota: u32, index: u64) -> Value {
-    let set = |text: &str| BTreeSet::from([text.to_owned()]);
-    let (regions, kinds) = (set("EU"), set("storage"));
-    let bond = Amount(u128::from(quota));
-    let grant = MakerGrant { maker: did(maker), quota, regions, kinds, bond };
-    sign(&terms(issuer, YEAR, Some(index)).maker(&grant).unwrap(), issuer)
-}
-
-fn vouch(maker: &SoftwareKey, device: &Device, serial: u32, lasts: u64) -> Value {
-    let device = Did::from(&device.id());
-    let claim = DeviceClaim { device, serial, kind: "storage".to_owned(), region: "EU".to_owned() };
-    sign(&terms(maker, lasts, None).device(&claim).unwrap(), maker)
-}
-
-fn list(issuer: &SoftwareKey, set: &[u64], lasts: u64) -> Value {
-    let mut bits = StatusList::new(1 << 17).unwrap();
-    set.iter().for_each(|index| bits.set(*index, true).unwrap());
-    let terms = terms(issuer, lasts, None);
-    sign(&terms.status_list(LIST, StatusPurpose::Revocation, &bits).unwrap(), issuer)
-}
-
-fn shown(credentials: &[Value], list: &Value) -> Vec<u8> {
-    json!({ "credentials": credentials, "statusLists": { LIST: list } }).to_string().into_bytes()
-}
-
-/// What the device with `serial` of the maker with a quota of 2 shows.
-fn chain(device: &Device, serial: u32) -> Vec<u8> {
-    let credentials = [grant(&root(), &maker(), 2, 7), vouch(&maker(), device, serial, YEAR)];
-    shown(&credentials, &list(&root(), &[], YEAR))
-}
-
-fn admission() -> AdmissionParams {
-    AdmissionParams {
-        roots: vec![did(&root())],
-        max_makers: 2,
-        policy: AdmissionPolicy {
-            device_bond: Amount::ZERO,
-            maker_bond: Amount(1),
-            cell: None,
-            ..AdmissionPolicy::default()
-        },
-        revoked_makers: Vec::new(),
-        firmware: FirmwareParams::default(),
-    }
-}
+use crate::credentials::{terms, *};
 
 /// An open epoch of a network that admits devices by `admission`; deals for three epochs.
 fn world(devices: &[&Device], admission: AdmissionParams) -> World {
@@ -424,6 +341,11 @@ fn parameters_that_no_journal_can_answer_are_refused() {
         admission.check().unwrap_err();
     };
     admission().check().unwrap();
+    // What the book shows can be used as it is.
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/admission.md"));
+    let page = page.unwrap();
+    let example = page.split("```json").nth(1).unwrap().split("```").next().unwrap();
+    serde_json::from_str::<AdmissionParams>(example).unwrap().check().unwrap();
     refused(|admission| admission.roots.clear());
     refused(|admission| admission.roots = vec!["did:web:example.com".parse().unwrap()]);
     refused(|admission| admission.max_makers = 0);

@@ -3,6 +3,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/credentials.rs"]
+mod credentials;
 
 mod admission;
 mod answers;

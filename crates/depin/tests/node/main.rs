@@ -3,8 +3,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/credentials.rs"]
+mod credentials;
 
 mod addresses;
+mod admission;
 mod away;
 mod between;
 mod degraded;

@@ -19,12 +19,13 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Failure;
 use crate::{
+    admission::device_of,
     api::{self, MEMBER_HEADER, NetworkInfo, ReportResults},
     node::{
         Inner,
         intake::{Item, Refused, Work},
     },
-    state::DealState,
+    state::{DealState, DeviceState},
 };
 
 /// Most bytes of a request's body: eight of the largest reports.
@@ -167,6 +168,30 @@ pub(super) async fn registration(
     Ok(Json(json!({ "device": device })))
 }
 
+pub(super) async fn credentials(
+    State(inner): State<Arc<Inner>>,
+    headers: HeaderMap,
+    Sent { bytes, room }: Sent,
+) -> Result<Json<api::Admission>, Failure> {
+    let device = device_of(&bytes).map_err(Refused::from)?;
+    let (member, shown) = (member(&inner, &headers), bytes.into());
+    let admitted = enter(&inner, member, room, |reply| Item::Credentials(device, shown, reply)).await?;
+    Ok(Json(api::Admission { device, admitted }))
+}
+
+pub(super) async fn revocation(
+    State(inner): State<Arc<Inner>>,
+    headers: HeaderMap,
+    Sent { bytes, room }: Sent,
+) -> Result<Json<api::Revocations>, Failure> {
+    let api::Revocation { device, list } = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::bad(error, "send a `device` and the `list` that revokes its credentials")
+    })?;
+    let (member, list) = (member(&inner, &headers), list.get().as_bytes().into());
+    let revoked = enter(&inner, member, room, |reply| Item::Revocation(device, list, reply)).await?;
+    Ok(Json(api::Revocations { device, revoked }))
+}
+
 pub(super) async fn deal(
     State(inner): State<Arc<Inner>>,
     headers: HeaderMap,
@@ -188,8 +213,9 @@ pub(super) async fn work(
     let carried = core.fold.state.device(&device);
     let is_late = |deal: &&DealState| deal.signed.deal.covers(core.epoch) && !deal.is_due(core.epoch);
     let late = carried.deals.iter().filter(is_late).map(|deal| deal.signed.deal.id()).collect();
-    let deals = carried.deals.into_iter().map(|deal| deal.signed).collect();
-    Ok(Json(api::Work { record: carried.record, deals, late }))
+    let deals = carried.deals.iter().map(|deal| deal.signed.clone()).collect();
+    let DeviceState { record, admitted, firmware, .. } = carried;
+    Ok(Json(api::Work { record, deals, late, admitted, firmware }))
 }
 
 pub(super) async fn credit(

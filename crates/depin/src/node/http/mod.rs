@@ -32,7 +32,7 @@ impl Node {
         finish(routes.merge(index(&inner)).fallback(nothing))
     }
 
-    /// What devices and customers send: reports, registrations, deals; and what they need to know for that: network, status, work, credit.
+    /// What devices and customers send: reports, registrations, credentials, deals; and what they need to know for that: network, status, work, credit.
     pub fn intake(&self) -> Router {
         let routes = intake_routes()
             .route(paths::NETWORK, get(intake::network))
@@ -60,6 +60,8 @@ fn intake_routes() -> Router<Arc<Inner>> {
         .route(paths::STATUS, get(intake::status))
         .route(paths::REPORTS, post(intake::reports))
         .route(paths::REGISTRATIONS, post(intake::registration))
+        .route(paths::CREDENTIALS, post(intake::credentials))
+        .route(paths::REVOCATIONS, post(intake::revocation))
         .route(paths::DEALS, post(intake::deal))
         .route(&format!("{}/{{device}}", paths::WORK), get(intake::work))
         .route(&format!("{}/{{customer}}", paths::CREDIT), get(intake::credit))
@@ -181,10 +183,10 @@ impl IntoResponse for Failure {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
-        let status = match refused.code {
+        let status = match refused.code.as_ref() {
             "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        Self::new(status, refused.code, refused.message, refused.next)
+        Self::new(status, &refused.code, refused.message, &refused.next)
     }
 }

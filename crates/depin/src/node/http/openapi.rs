@@ -65,6 +65,13 @@ fn own_intake() -> Value {
         paths::REGISTRATIONS: { "post": call(
             "A binding of a device to its owner, signed by both, relayed to the registry",
             &[], Some(("application/json", json!({ "type": "object" }))), &object(&[("device", text("^did:key:z"))])) },
+        paths::CREDENTIALS: { "post": call(
+            "What a device is admitted by: the credentials from a manufacturer's root down to its own, and the status lists they name, by URL",
+            &[], Some(("application/json", shown())), &object(&[("device", text("^did:key:z")), ("admitted", json!({ "type": "object" }))])) },
+        paths::REVOCATIONS: { "post": call(
+            "Evidence that a credential of a device is revoked: the status list, as its issuer publishes it. Anybody may bring it",
+            &[], Some(("application/json", object(&[("device", text("^did:key:z")), ("list", json!({ "type": "object" }))]))),
+            &object(&[("device", text("^did:key:z")), ("revoked", json!({ "type": "array", "items": { "type": "object" } }))])) },
         paths::DEALS: { "post": call(
             "A deal, signed by its customer",
             &[], Some(("application/json", json!({ "type": "object" }))), &object(&[("deal", text("^0x[0-9a-f]{64}$"))])) },
@@ -77,6 +84,15 @@ fn own_intake() -> Value {
             "What a customer can still spend, in base units",
             &[segment("customer", "its address")], None, &object(&[("available", text("^(0|[1-9][0-9]*)$"))])) },
     })
+}
+
+/// What a device shows.
+fn shown() -> Value {
+    let credential = json!({ "type": "object" });
+    json!({ "type": "object", "required": ["credentials"], "properties": {
+        "credentials": { "type": "array", "items": credential, "minItems": 2, "description": "the root's for a maker first, the device's own last" },
+        "statusLists": { "type": "object", "additionalProperties": credential },
+    }})
 }
 
 fn own_reading() -> Value {
@@ -152,7 +168,14 @@ mod tests {
         let paths = document["paths"].as_object().unwrap();
         let has =
             |path: &str, method: &str| paths.get(path).is_some_and(|methods| methods.get(method).is_some());
-        for path in [paths::REPORTS, paths::REGISTRATIONS, paths::DEALS, paths::RELAY] {
+        for path in [
+            paths::REPORTS,
+            paths::REGISTRATIONS,
+            paths::CREDENTIALS,
+            paths::REVOCATIONS,
+            paths::DEALS,
+            paths::RELAY,
+        ] {
             assert!(has(path, "post"), "{path}");
         }
         for path in [
