@@ -1,6 +1,7 @@
 //! The command line of depin.
 //!
-//! Results go to stdout, everything else to stderr. Exit codes: 0 for yes, 1 for no (a mismatch, a failure), 2 for a wrong command line.
+//! Results go to stdout, everything else to stderr. Exit codes: 0 for yes, 1 for no (a mismatch, a failure), 2 for a wrong command line and for
+//! what could not be checked.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is what speaks to the user")]
 
 mod commands;
@@ -32,7 +33,7 @@ enum Command {
     Audit(commands::audit::Arguments),
     /// Claim what an owner earned; anybody may do it for anybody.
     Claim(commands::claim::Arguments),
-    /// Find out what a file is, and check it.
+    /// Find out what files are, and check them.
     Verify(commands::verify::Arguments),
     /// Check this machine and a network's directory, and name what is wrong.
     Doctor(commands::doctor::Arguments),
@@ -76,7 +77,7 @@ fn main() -> ExitCode {
             Command::Device(command) => commands::device::run(command).await,
             Command::Audit(arguments) => commands::audit::run(arguments).await,
             Command::Claim(arguments) => commands::claim::run(arguments).await,
-            Command::Verify(arguments) => commands::verify::run(arguments),
+            Command::Verify(arguments) => commands::verify::run(arguments).await,
             Command::Doctor(arguments) => commands::doctor::run(arguments).await,
             Command::Lab(command) => commands::lab::run(command).await,
         }

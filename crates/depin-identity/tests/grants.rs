@@ -389,6 +389,32 @@ fn p256_owners_grant_too_and_their_other_signature_is_revoked_as_well() {
     }
 }
 
+/// A key in hardware signs what [`Grant::prepare`] gives it; the token is what it would be had the library had the key.
+#[test]
+fn a_grant_is_signed_wherever_its_issuers_key_is() {
+    for kind in [KeyType::Ed25519, KeyType::P256] {
+        let signer = SoftwareKey::from_secret(kind, [5; 32]).unwrap();
+        let issuers = [signer.public().typed()];
+        let token = pollster::block_on(grant().prepare(kind, &[9; 32]).unwrap().sign(&signer)).unwrap();
+        assert_eq!(token, grant().issue(&signer, &[9; 32]).unwrap());
+        Grant::check(&token, &issuers, &request(Right::Claim), &BTreeSet::new()).unwrap();
+        let read = Grant::read(&token, &issuers).unwrap();
+        assert_eq!((read.grant, read.issuer, read.narrowings.len()), (grant(), issuers[0], 0));
+        let unsigned = grant().prepare(kind, &[9; 32]).unwrap();
+        let other = SoftwareKey::from_secret(kind, [6; 32]).unwrap().signature(unsigned.message());
+        let refused = Grant::read(&unsigned.finish(&other).unwrap(), &issuers);
+        assert_eq!(refused, Err(GrantError::Issuer { tried: 1 }));
+    }
+}
+
+#[test]
+fn what_is_read_of_a_grant_ends_when_its_first_block_does() {
+    let earlier = Narrowing { expires: Some(Timestamp(NOW.0 + 5)), ..Narrowing::default() };
+    let token = narrow(&issued(&grant()), &earlier);
+    let read = Grant::read(&token, &[owner().public().typed()]).unwrap();
+    assert_eq!((read.expires(), read.narrowings, read.ids.len()), (Timestamp(NOW.0 + 5), vec![earlier], 2));
+}
+
 /// The DER of (r, n - s).
 fn with_other_s(der: &[u8]) -> Vec<u8> {
     let order = hex::decode("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551").unwrap();

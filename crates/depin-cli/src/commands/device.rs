@@ -25,6 +25,10 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Grant somebody rights over a device, until a moment or until it changes hands; prints the token.
+    Grant(super::grant::Issue),
+    /// Take rights away from a grant before passing it on; needs no key. Prints the token.
+    Narrow(super::grant::Narrow),
     /// Bind a device to its owner and have that recorded on chain; the node's operator pays the gas. Then show what is in its credential.json,
     /// if the network asks for credentials: again whenever they were issued anew.
     Register(Place),
@@ -89,6 +93,8 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
         }
         Command::New(_) => bail!("name a directory with --dir, or a key with --key and --type"),
         Command::Check { url, json } => return check(&url, json).await,
+        Command::Grant(arguments) => return super::grant::issue(arguments).await,
+        Command::Narrow(arguments) => return super::grant::narrow(arguments),
         Command::Register(place) => {
             let client = NodeClient::new(&place.node, None)?;
             let status = client.status_now().await?;

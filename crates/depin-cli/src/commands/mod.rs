@@ -5,6 +5,7 @@ pub(crate) mod claim;
 pub(crate) mod dev;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod grant;
 pub(crate) mod lab;
 pub(crate) mod node;
 pub(crate) mod verify;
@@ -12,10 +13,12 @@ pub(crate) mod verify;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use depin_core::Timestamp;
 use depin_evm::{
     Client, Options, Url, connect,
     embedded::{Clock, EmbeddedChain},
 };
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// The environment variable with the URL of a chain. A URL may hold a secret, so it has no flag that takes one by value.
 pub(crate) const RPC_VARIABLE: &str = "DEPIN_RPC";
@@ -32,6 +35,16 @@ pub(crate) async fn chain(url: &str, chain_id: u64, options: Options) -> Result<
 pub(crate) async fn chain_id(url: &str) -> Result<u64> {
     let url: Url = url.parse().with_context(|| format!("{RPC_VARIABLE} is no URL"))?;
     Ok(depin_lab::dev::ask_chain_id(&url).await?)
+}
+
+/// The moment that `text` names (RFC 3339), in whole milliseconds, rounded down.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339).ok();
+    let millis = moment.map(|moment| moment.unix_timestamp_nanos().div_euclid(1_000_000));
+    let millis = millis.and_then(|millis| u64::try_from(millis).ok());
+    millis
+        .map(Timestamp)
+        .ok_or_else(|| "expected a moment since 1970, for example 2026-01-31T12:00:00Z".to_owned())
 }
 
 /// Reads a file, naming it when that fails.

@@ -7,7 +7,7 @@ use biscuit_auth::{AuthorizerBuilder, AuthorizerLimits, Biscuit, PublicKey};
 use depin_core::{Timestamp, TypedKey};
 
 use super::{
-    Grant, GrantError, GrantId, Granted, Holder, Request,
+    Grant, GrantError, GrantId, Granted, Holder, Narrowing, Request,
     text::authorizer,
     token::{Parts, algorithm, bounds, malformed},
 };
@@ -18,7 +18,36 @@ const MAX_ITERATIONS: u64 = 4;
 /// The library measures time, which would make a verdict depend on the machine. No run of what is allowed in comes near this.
 const NEVER: Duration = Duration::from_secs(3600);
 
+/// A token that one of the keys given issued, taken apart. **It allows nothing**: that is for [`Grant::check`] to say, which knows the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedGrant {
+    /// What was granted.
+    pub grant: Grant,
+    /// What was taken away since, in order.
+    pub narrowings: Vec<Narrowing>,
+    /// The key that issued it.
+    pub issuer: TypedKey,
+    /// The ids of its blocks, the issuer's first.
+    pub ids: Vec<GrantId>,
+}
+
+impl SignedGrant {
+    /// The last moment at which it may count.
+    pub fn expires(&self) -> Timestamp {
+        let narrowed = self.narrowings.iter().filter_map(|narrowing| narrowing.expires);
+        narrowed.fold(self.grant.expires, Timestamp::min)
+    }
+}
+
 impl Grant {
+    /// Reads a token that one of `issuers` issued, for people and for tools.
+    ///
+    /// # Errors
+    /// [`GrantError`].
+    pub fn read(token: &[u8], issuers: &[TypedKey]) -> Result<SignedGrant, GrantError> {
+        open(token, issuers).map(|(_, signed)| signed)
+    }
+
     /// Judges a request by the token that came with it. `issuers` are the keys that may grant for the device now, the owner's and the operator's;
     /// `revoked` the blocks that no longer count.
     ///
@@ -30,9 +59,7 @@ impl Grant {
         request: &Request,
         revoked: &BTreeSet<GrantId>,
     ) -> Result<Granted, GrantError> {
-        bounds(token)?;
-        let (biscuit, issuer) = verify(token, issuers)?;
-        let Parts { grant, narrowings, ids } = Parts::of(&biscuit, token)?;
+        let (biscuit, SignedGrant { grant, narrowings, issuer, ids }) = open(token, issuers)?;
         if let Some(id) = ids.iter().find(|id| revoked.contains(id)) {
             return Err(GrantError::Revoked { id: *id });
         }
@@ -71,6 +98,13 @@ impl Grant {
             Err(GrantError::NotAllowed { block: 0, requested: request.right.clone() })
         }
     }
+}
+
+fn open(token: &[u8], issuers: &[TypedKey]) -> Result<(Biscuit, SignedGrant), GrantError> {
+    bounds(token)?;
+    let (biscuit, issuer) = verify(token, issuers)?;
+    let Parts { grant, narrowings, ids } = Parts::of(&biscuit, token)?;
+    Ok((biscuit, SignedGrant { grant, narrowings, issuer, ids }))
 }
 
 /// The token, verified, and the key that issued it.

@@ -3,6 +3,7 @@
 use depin_core::{DeviceId, KeyType, NetworkId, Timestamp};
 
 use super::{GrantId, Holder, Right};
+use crate::SignError;
 
 /// Why a grant was not made, not narrowed, or does not allow what was requested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -144,6 +145,9 @@ pub enum GrantError {
         /// The block.
         id: GrantId,
     },
+    /// The issuer's key did not sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// Refused by the Biscuit itself.
     #[error("the grant does not allow it: {reason}")]
     Refused {

@@ -8,6 +8,7 @@
 
 mod check;
 mod error;
+mod issue;
 mod text;
 mod token;
 
@@ -16,7 +17,9 @@ use std::fmt;
 
 use depin_core::{Address, DeviceId, Digest, NetworkId, Text, Timestamp, TypedKey};
 
+pub use check::SignedGrant;
 pub use error::GrantError;
+pub use issue::UnsignedGrant;
 
 /// One thing that may be done.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,35 +1,19 @@
-//! Making and narrowing tokens, and looking into them before anything in them runs.
+//! Narrowing tokens, and looking into them before anything in them runs.
 
 use biscuit_auth::{
-    Algorithm, Biscuit, BiscuitBuilder, BlockBuilder, KeyPair, PrivateKey, UnverifiedBiscuit,
-    datalog::SymbolTable, format::schema,
+    Algorithm, Biscuit, BlockBuilder, KeyPair, PrivateKey, UnverifiedBiscuit, format::schema,
 };
 use depin_core::{KeyType, sha256};
 use prost::Message as _;
 use zeroize::Zeroizing;
 
 use super::{Grant, GrantError, GrantId, Narrowing};
-use crate::SoftwareKey;
 
 /// Longest symbol of a block in bytes: a did:key has 56, a kind or service 64.
 const MAX_SYMBOL: usize = 80;
 
 impl Grant {
-    /// Issues the grant, signed by the key of the device's owner or of the network's operator. `random` is 32 random bytes, never used before: they make
-    /// the grant's id unique, so that revoking it revokes no other.
-    ///
-    /// # Errors
-    /// [`GrantError`].
-    pub fn issue(&self, issuer: &SoftwareKey, random: &[u8; 32]) -> Result<Vec<u8>, GrantError> {
-        let text = self.to_text()?;
-        let root = algorithm(issuer.public().typed().key_type())?;
-        let root = key_pair(issuer.to_secret().as_slice(), root)?;
-        let builder = BiscuitBuilder::new().code(&text).map_err(malformed)?;
-        let token = builder.build_with_key_pair(&root, SymbolTable::new(), &next_key(random, &text)?);
-        bounded(token.and_then(|token| token.to_vec()).map_err(malformed)?)
-    }
-
-    /// Takes something away from a grant, offline: no key but the one in the token is needed. `random` as in [`Grant::issue`].
+    /// Takes something away from a grant, offline: no key but the one in the token is needed. `random` as in [`Grant::prepare`].
     ///
     /// # Errors
     /// [`GrantError`]; whether the grant counts at all is not looked at.
@@ -71,16 +55,16 @@ pub(super) fn bounds(token: &[u8]) -> Result<(), GrantError> {
     if found > max { Err(GrantError::TooLarge { found, max }) } else { Ok(()) }
 }
 
-fn bounded(token: Vec<u8>) -> Result<Vec<u8>, GrantError> {
+pub(super) fn bounded(token: Vec<u8>) -> Result<Vec<u8>, GrantError> {
     bounds(&token).map(|()| token)
 }
 
-fn key_pair(secret: &[u8], algorithm: Algorithm) -> Result<KeyPair, GrantError> {
+pub(super) fn key_pair(secret: &[u8], algorithm: Algorithm) -> Result<KeyPair, GrantError> {
     Ok(KeyPair::from(&PrivateKey::from_bytes(secret, algorithm).map_err(malformed)?))
 }
 
 /// The key that signs the next block. Other blocks get other keys even should `random` be used again.
-fn next_key(random: &[u8; 32], text: &str) -> Result<KeyPair, GrantError> {
+pub(super) fn next_key(random: &[u8; 32], text: &str) -> Result<KeyPair, GrantError> {
     let seed = Zeroizing::new(sha256(&[b"depin/grant/v1/next", random, text.as_bytes()]).0);
     key_pair(seed.as_slice(), Algorithm::Ed25519)
 }

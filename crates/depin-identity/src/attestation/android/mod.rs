@@ -130,6 +130,37 @@ pub fn attest(
     now: Timestamp,
 ) -> Result<AttestedKey, AndroidError> {
     challenges.check(challenge, now)?;
+    let (chain, findings) = judge(chain, challenge.nonce(), policy, now)?;
+    challenges.close(challenge);
+    Ok(AttestedKey {
+        device: challenge.device,
+        network: Some(challenge.network),
+        key: chain.leaf().public_key().clone(),
+        kind: Evidence::Android,
+        evidence: chain.digest(),
+        findings,
+    })
+}
+
+/// Checks what [`attest`] does, but for the challenge being open: for those who keep challenges elsewhere. Gives every check and what it saw.
+///
+/// # Errors
+/// [`AndroidError`].
+pub fn check(
+    chain: &[&[u8]],
+    nonce: Digest,
+    policy: &AndroidPolicy<'_>,
+    now: Timestamp,
+) -> Result<Vec<Finding>, AndroidError> {
+    judge(chain, nonce, policy, now).map(|(_, findings)| findings)
+}
+
+fn judge(
+    chain: &[&[u8]],
+    nonce: Digest,
+    policy: &AndroidPolicy<'_>,
+    now: Timestamp,
+) -> Result<(VerifiedChain, Vec<Finding>), AndroidError> {
     let demands = ChainPolicy { pins: policy.pins, at: now, leaf: LeafUse::Sign };
     let chain = x509::verify_chain(chain, &demands)?;
     for certificate in chain.certificates() {
@@ -143,7 +174,6 @@ pub fn attest(
     let extension = chain.leaf().extension(DESCRIPTION).ok_or(AndroidError::NoDescription)?;
     let description =
         Description::parse(extension).map_err(|error| AndroidError::Malformed { reason: error.0 })?;
-    let nonce = challenge.nonce();
     if description.challenge != nonce.0 {
         return Err(AndroidError::Nonce { expected: nonce });
     }
@@ -157,8 +187,8 @@ pub fn attest(
     if !policy.app_signers.is_empty() && !description.software.app_signers.iter().any(known) {
         return Err(AndroidError::App);
     }
-    challenges.close(challenge);
-    Ok(attested(&chain, challenge, &description, policy))
+    let findings = findings(&chain, &description, policy);
+    Ok((chain, findings))
 }
 
 fn check_place(description: &Description<'_>, expected: SecurityLevel) -> Result<(), AndroidError> {
@@ -199,12 +229,11 @@ fn check_key(hardware: &Authorizations<'_>) -> Result<(), AndroidError> {
     Ok(())
 }
 
-fn attested(
+fn findings(
     chain: &VerifiedChain,
-    challenge: &AttestationChallenge,
     description: &Description<'_>,
     policy: &AndroidPolicy<'_>,
-) -> AttestedKey {
+) -> Vec<Finding> {
     let level = format!("{:?}, attestation version {}", description.key_level, description.version);
     let patch = description.hardware.patch_level.unwrap_or_default();
     let app = if policy.app_signers.is_empty() {
@@ -219,7 +248,7 @@ fn attested(
     } else {
         Finding::pass("attestation.android.app", "known signer", "pinned signers")
     };
-    let findings = vec![
+    vec![
         chain.finding(),
         Finding::pass("attestation.android.security", level, format!("at least {:?}", policy.security)),
         Finding::pass("attestation.android.boot", "verified, locked", "verified, locked"),
@@ -229,13 +258,5 @@ fn attested(
             format!("at least {}", policy.patch_level),
         ),
         app,
-    ];
-    AttestedKey {
-        device: challenge.device,
-        network: Some(challenge.network),
-        key: chain.leaf().public_key().clone(),
-        kind: Evidence::Android,
-        evidence: chain.digest(),
-        findings,
-    }
+    ]
 }

@@ -16,4 +16,4 @@ mod wire;
 pub use activation::{ActivatedKey, Activation, EndorsementKey};
 pub use error::{ActivationError, QuoteError, TpmKeyError};
 pub use public::AttestationKey;
-pub use quote::{PcrValues, Quote, QuotedState};
+pub use quote::{PcrValues, Quote, QuotedState, SignedQuote};

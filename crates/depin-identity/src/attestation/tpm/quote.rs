@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use depin_core::{Finding, Side, Timestamp, sha256};
+use depin_core::{Digest, Finding, Side, Timestamp, sha256};
 use ring::digest;
 
 use super::{
-    ActivatedKey, QuoteError,
+    ActivatedKey, AttestationKey, QuoteError,
     wire::{Malformed, Reader, fixed, id},
 };
 use crate::attestation::{
@@ -42,6 +42,16 @@ pub struct QuotedState {
     pub firmware_version: u64,
 }
 
+/// What a key signed, before its PCRs are compared. Only [`AttestationKey::verify_quote`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedQuote {
+    state: QuotedState,
+    selection: u32,
+    pcr_digest: Vec<u8>,
+    /// TPM_ALG_ID of the hash that the digest is by.
+    hash: u16,
+}
+
 /// A TPMS_ATTEST of a quote, parsed.
 struct Attest<'a> {
     extra_data: &'a [u8],
@@ -72,32 +82,10 @@ impl ActivatedKey {
         now: Timestamp,
     ) -> Result<(AttestedKey, QuotedState), QuoteError> {
         challenges.check(challenge, now)?;
-        let signature = self.parse_signature(quote.signature)?;
-        let attest = parse_attest(quote.attest)?;
-        if !self.key.verify(quote.attest, &signature) {
-            return Err(QuoteError::Signature);
-        }
-        let nonce = challenge.nonce();
-        if attest.extra_data != nonce.0 {
-            return Err(QuoteError::Nonce { expected: nonce });
-        }
-        let expected =
-            pcrs.keys().fold(0, |bits, pcr| bits | 1_u32.checked_shl(u32::from(*pcr)).unwrap_or(0));
-        if attest.selection != expected {
-            return Err(QuoteError::Selection { found: attest.selection, expected });
-        }
-        let values: Vec<u8> = pcrs.values().flatten().copied().collect();
-        let algorithm = match self.key.hash {
-            id::SHA384 => &digest::SHA384,
-            id::SHA512 => &digest::SHA512,
-            _ => &digest::SHA256,
-        };
-        // Part 3, 18.4: the digest of the selected PCRs is by the hash of the signature.
-        if digest::digest(algorithm, &values).as_ref() != attest.pcr_digest {
-            return Err(QuoteError::Pcrs);
-        }
+        let signed = self.key.verify_quote(quote, challenge.nonce())?;
+        signed.check_pcrs(pcrs)?;
         challenges.close(challenge);
-        let findings = self.findings(&attest.state, expected);
+        let findings = self.findings(&signed);
         // Without the signature, of which ECDSA has two for the same quote.
         let evidence = sha256(&[self.chain.as_bytes(), self.key.name(), quote.attest]);
         let attested = AttestedKey {
@@ -108,14 +96,15 @@ impl ActivatedKey {
             evidence,
             findings,
         };
-        Ok((attested, attest.state))
+        Ok((attested, signed.state))
     }
 
-    fn findings(&self, state: &QuotedState, pcrs: u32) -> Vec<Finding> {
+    fn findings(&self, signed: &SignedQuote) -> Vec<Finding> {
+        let SignedQuote { state, selection, .. } = signed;
         let clock = format!("resets {}, restarts {}", state.reset_count, state.restart_count);
         vec![
             Finding::pass("attestation.tpm.endorsement", self.endorsement.to_string(), "activated"),
-            Finding::pass("attestation.tpm.pcrs", format!("{pcrs:#010x}"), "expected values"),
+            Finding::pass("attestation.tpm.pcrs", format!("{selection:#010x}"), "expected values"),
             if state.safe {
                 Finding::pass("attestation.tpm.clock", clock, "never ran backwards")
             } else {
@@ -130,6 +119,26 @@ impl ActivatedKey {
             Finding::pass("attestation.tpm.firmware", format!("{:#018x}", state.firmware_version), "any"),
         ]
     }
+}
+
+impl AttestationKey {
+    /// Checks that this key signed a quote with `nonce` in its extraData.
+    ///
+    /// **This says nothing of where the key is**: any software can sign like a TPM. [`ActivatedKey::quote`] is for keys that are known to be in one.
+    ///
+    /// # Errors
+    /// [`QuoteError`].
+    pub fn verify_quote(&self, quote: &Quote<'_>, nonce: Digest) -> Result<SignedQuote, QuoteError> {
+        let signature = self.parse_signature(quote.signature)?;
+        let Attest { extra_data, state, selection, pcr_digest } = parse_attest(quote.attest)?;
+        if !self.verify(quote.attest, &signature) {
+            return Err(QuoteError::Signature);
+        }
+        if extra_data != nonce.0 {
+            return Err(QuoteError::Nonce { expected: nonce });
+        }
+        Ok(SignedQuote { state, selection, pcr_digest: pcr_digest.to_vec(), hash: self.hash })
+    }
 
     /// Reads a TPMT_SIGNATURE of the key's own scheme: the bytes of RSA, or r and s one after the other.
     fn parse_signature(&self, bytes: &[u8]) -> Result<Vec<u8>, QuoteError> {
@@ -140,14 +149,14 @@ impl ActivatedKey {
         let mut reader = Reader(bytes);
         let found = reader.u16().map_err(malformed)?;
         let hash = reader.u16().map_err(malformed)?;
-        let (expected, expected_hash) = (self.key.scheme, self.key.hash);
+        let (expected, expected_hash) = (self.scheme, self.hash);
         if (found, hash) != (expected, expected_hash) {
             return Err(QuoteError::Scheme { found, hash, expected, expected_hash });
         }
         let first = reader.buffer().map_err(malformed)?;
         let signature = if found == id::ECDSA {
             let second = reader.buffer().map_err(malformed)?;
-            match self.key.public_key() {
+            match self.public_key() {
                 SubjectPublicKey::P384(_) => pair::<48>(first, second),
                 _ => pair::<32>(first, second),
             }
@@ -157,6 +166,43 @@ impl ActivatedKey {
         };
         reader.end().map_err(malformed)?;
         Ok(signature)
+    }
+}
+
+impl SignedQuote {
+    /// What it says besides its PCRs.
+    pub const fn state(&self) -> &QuotedState {
+        &self.state
+    }
+
+    /// The PCRs that it is over, of the SHA-256 bank, in their order.
+    pub fn pcrs(&self) -> impl Iterator<Item = u8> {
+        let selection = self.selection;
+        (0..32_u8).filter(move |pcr| selection & 1_u32.checked_shl(u32::from(*pcr)).unwrap_or(0) != 0)
+    }
+
+    /// Checks that it is over exactly the PCRs of `pcrs`, and that they had these values.
+    ///
+    /// # Errors
+    /// [`QuoteError::Selection`], [`QuoteError::Pcrs`].
+    pub fn check_pcrs(&self, pcrs: &PcrValues) -> Result<(), QuoteError> {
+        let expected =
+            pcrs.keys().fold(0, |bits, pcr| bits | 1_u32.checked_shl(u32::from(*pcr)).unwrap_or(0));
+        if self.selection != expected {
+            return Err(QuoteError::Selection { found: self.selection, expected });
+        }
+        let values: Vec<u8> = pcrs.values().flatten().copied().collect();
+        let algorithm = match self.hash {
+            id::SHA384 => &digest::SHA384,
+            id::SHA512 => &digest::SHA512,
+            _ => &digest::SHA256,
+        };
+        // Part 3, 18.4: the digest of the selected PCRs is by the hash of the signature.
+        if digest::digest(algorithm, &values).as_ref() == self.pcr_digest {
+            Ok(())
+        } else {
+            Err(QuoteError::Pcrs)
+        }
     }
 }
 

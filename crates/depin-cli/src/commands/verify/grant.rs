@@ -1,0 +1,76 @@
+//! Grants: tokens that say who may do what with a device.
+
+use depin_identity::grant::{Grant, GrantError, Holder, Right, SignedGrant};
+
+use super::{
+    report::{Checked, fail, pass, skipped, warning},
+    trust::Trust,
+};
+
+const KIND: &str = "grant";
+
+pub(super) fn check(token: &[u8], trust: &Trust) -> Checked {
+    let issuers = trust.keys();
+    match Grant::read(token, &issuers) {
+        Ok(signed) => judge(&signed, trust),
+        Err(GrantError::Issuer { tried: 0 }) => {
+            let missing = "a grant does not name its issuer: give --trust with the did:key of the device's owner or the network's operator";
+            Checked::new(KIND, "", vec![skipped("grant.issuer", "not-given", missing)])
+        }
+        Err(error @ GrantError::Issuer { .. }) => {
+            let missing = format!("{error}: give --trust with the did:key of its issuer");
+            Checked::new(KIND, "", vec![skipped("grant.issuer", "untrusted", missing)])
+        }
+        Err(error) => Checked::new(KIND, "", vec![fail("grant.form", "refused", error)]),
+    }
+}
+
+fn judge(signed: &SignedGrant, trust: &Trust) -> Checked {
+    let SignedGrant { grant, narrowings, issuer, ids } = signed;
+    let mut rights = grant.rights.clone();
+    for narrowed in narrowings.iter().filter_map(|narrowing| narrowing.rights.as_ref()) {
+        rights = rights.intersection(narrowed).cloned().collect();
+    }
+    let names: Vec<_> = rights.iter().map(right).collect();
+    let holder =
+        narrowings.iter().rev().find_map(|narrowing| narrowing.holder.as_ref()).or(grant.holder.as_ref());
+    let id = ids.last().map(ToString::to_string).unwrap_or_default();
+    let (expires, holder) = (signed.expires(), holder.map_or_else(|| "anyone".to_owned(), who));
+    let mut findings = vec![
+        pass("grant.issuer", issuer.to_string(), "named by --trust"),
+        pass("grant.rights", names.join(", "), format!("narrowed {} times; id {id}", narrowings.len())),
+    ];
+    findings.push(if expires < trust.at {
+        fail(
+            "grant.time",
+            "expired",
+            format!("it expired at {expires} ms, and is judged at {} ms: ask for a new one", trust.at),
+        )
+    } else {
+        pass("grant.time", trust.at.to_string(), format!("counts until {expires} ms"))
+    });
+    let epoch = format!(
+        "it counts in the network {} while the device is in ownership epoch {}, and unless it was revoked: the registry says",
+        grant.network.0, grant.ownership_epoch
+    );
+    findings.push(warning("grant.registry", "elsewhere", epoch));
+    let summary = format!("of {} for {} to {holder}", names.join(", "), grant.device);
+    Checked::new(KIND, summary, findings)
+}
+
+fn right(right: &Right) -> String {
+    match right {
+        Right::Submit(kind) => format!("submit:{}", kind.as_str()),
+        Right::Use(service) => format!("use:{}", service.as_str()),
+        Right::Claim => "claim".to_owned(),
+        Right::Administer => "administer".to_owned(),
+    }
+}
+
+fn who(holder: &Holder) -> String {
+    match holder {
+        Holder::Device(device) => device.to_string(),
+        Holder::Wallet(address) => address.to_string(),
+        Holder::Service(name) => format!("the service {}", name.as_str()),
+    }
+}
