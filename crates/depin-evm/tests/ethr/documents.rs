@@ -1,124 +1,17 @@
-//! did:ethr against an ERC-1056 registry on the embedded chain.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests fail by panicking
+//! What of an identity's changes becomes its document.
 
-mod common;
-
-use alloy::{
-    network::TransactionBuilder,
-    primitives::{Address, B256, Bytes, U256, bytes},
-    rpc::types::TransactionRequest,
-    sol_types::SolCall,
-};
-use common::{Stage, key};
+use alloy::primitives::{Address, bytes};
+use alloy::sol_types::SolCall;
 use depin_core::Text;
-use depin_evm::{EthrDid, Sender};
+use depin_evm::EthrDid;
 use depin_identity::did::{
-    Curve, Did, DidDocument, DidError, DidResolver, MethodKey, MethodRef, MethodType, Purpose, Resolution,
-    Resolvers,
+    Curve, Did, DidDocument, DidError, DidResolver, MethodKey, MethodRef, MethodType, Purpose, Resolvers,
 };
 
-#[allow(missing_docs, unreachable_pub, clippy::all, missing_debug_implementations, unused_qualifications)] // written by a macro
-mod bindings {
-    alloy::sol!(
-        #[sol(rpc)]
-        EthereumDIDRegistry,
-        "tests/artifacts/EthereumDIDRegistry.json"
-    );
-}
-use bindings::EthereumDIDRegistry as Contract;
-
-/// Beyond every validity that the tests use.
-const YEAR: u64 = 31_536_000;
-
-/// An identity, its registry, and a resolver.
-struct Scene {
-    stage: Stage,
-    registry: Address,
-    identity: Sender,
-    other: Sender,
-    resolver: EthrDid,
-}
-
-impl Scene {
-    async fn new() -> Self {
-        let stage = Stage::embedded().await.unwrap();
-        let (identity, other) = (stage.sender(1).await, stage.sender(2).await);
-        let code = TransactionRequest::default().with_deploy_code(Contract::BYTECODE.clone());
-        let registry = other.send(code).await.unwrap().contract_address.unwrap();
-        let resolver = EthrDid::default().on(stage.client.clone(), registry);
-        Self { stage, registry, identity, other, resolver }
-    }
-
-    fn contract(&self) -> Contract::EthereumDIDRegistryInstance<&alloy::providers::DynProvider> {
-        Contract::new(self.registry, self.stage.client.provider())
-    }
-
-    fn did(&self) -> Did {
-        format!("did:ethr:{:#x}:{}", self.stage.client.chain_id(), self.identity.address()).parse().unwrap()
-    }
-
-    async fn send<C: SolCall>(&self, by: &Sender, call: C) -> u64 {
-        let request = TransactionRequest::default().with_to(self.registry).with_input(call.abi_encode());
-        by.send(request).await.unwrap().block_number.unwrap()
-    }
-
-    async fn own<C: SolCall>(&self, call: C) -> u64 {
-        self.send(&self.identity, call).await
-    }
-
-    /// Several calls in one transaction, and so in one block.
-    async fn together(&self, calls: Vec<Vec<u8>>) -> u64 {
-        let data = calls.into_iter().map(Bytes::from).collect();
-        self.own(Contract::multicallCall { data }).await
-    }
-
-    async fn at(&self, now: u64) -> Result<Resolution, DidError> {
-        self.resolver.resolve_at(&self.did(), None, now).await
-    }
-
-    async fn document(&self) -> DidDocument {
-        DidDocument::clone(&self.at(0).await.unwrap().document)
-    }
-
-    async fn version(&self, block: u64) -> Result<Resolution, DidError> {
-        let version = Text::new(block.to_string()).unwrap();
-        self.resolver.resolve_at(&self.did(), Some(&version), 0).await
-    }
-
-    fn me(&self) -> Address {
-        self.identity.address()
-    }
-
-    fn delegate(&self, kind: &str, delegate: Address, validity: u64) -> Contract::addDelegateCall {
-        let (identity, validity) = (self.me(), U256::from(validity));
-        Contract::addDelegateCall { identity, delegateType: name(kind), delegate, validity }
-    }
-
-    fn revoke(&self, kind: &str, delegate: Address) -> Contract::revokeDelegateCall {
-        Contract::revokeDelegateCall { identity: self.me(), delegateType: name(kind), delegate }
-    }
-
-    fn attribute(&self, kind: &str, value: &[u8], validity: u64) -> Contract::setAttributeCall {
-        let (identity, validity) = (self.me(), U256::from(validity));
-        let value = Bytes::copy_from_slice(value);
-        Contract::setAttributeCall { identity, name: name(kind), value, validity }
-    }
-
-    fn unset(&self, kind: &str, value: &[u8]) -> Contract::revokeAttributeCall {
-        let value = Bytes::copy_from_slice(value);
-        Contract::revokeAttributeCall { identity: self.me(), name: name(kind), value }
-    }
-
-    fn owner(&self, owner: Address) -> Contract::changeOwnerCall {
-        Contract::changeOwnerCall { identity: self.me(), newOwner: owner }
-    }
-}
-
-fn name(text: &str) -> B256 {
-    let mut bytes = [0; 32];
-    bytes[..text.len()].copy_from_slice(text.as_bytes());
-    bytes.into()
-}
+use crate::{
+    common::key,
+    scene::{Scene, YEAR},
+};
 
 /// The fragments of the keys for `purpose`, in their order.
 fn keys(document: &DidDocument, purpose: Purpose) -> Vec<&str> {
