@@ -16,11 +16,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use depin_vectors::token::{CONFIG, PIN, Token};
 use serde_json::Value;
-use support::{
-    Run, depin, run,
-    token::{PIN, Token},
-};
+use support::{Run, depin, run};
 
 const TYPES: [&str; 3] = ["ed25519", "p256", "secp256k1"];
 const PASSWORD: &str = "correct horse battery";
@@ -99,11 +97,11 @@ async fn a_secret_is_no_argument() {
 
 #[tokio::test]
 async fn a_key_is_made_on_a_token_and_stays_there() {
-    let Some(token) = Token::new().await else { return };
+    let Some(token) = Token::new() else { return };
     let on_token = async |arguments: &[&str]| {
         let mut command = depin(["device"]);
-        command.args(arguments);
-        run(token.used_by(command)).await
+        command.args(arguments).env(CONFIG, token.config());
+        run(command).await
     };
     for kind in TYPES {
         let named = token.url(kind);
@@ -137,7 +135,7 @@ async fn a_key_is_made_on_a_token_and_stays_there() {
 
 #[tokio::test]
 async fn the_commands_of_the_documentation_work() {
-    let Some(token) = Token::new().await else { return };
+    let Some(token) = Token::new() else { return };
     let page =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/keys.md")).unwrap();
     let folder = token.path().to_str().unwrap();
@@ -156,8 +154,8 @@ async fn the_commands_of_the_documentation_work() {
         if !line.contains(" new ") && !line.contains(" check ") {
             command.arg("--help");
         }
-        command.env("DEPIN_KEY_PASSWORD", PASSWORD);
-        run(token.used_by(command)).await.ok();
+        command.env("DEPIN_KEY_PASSWORD", PASSWORD).env(CONFIG, token.config());
+        run(command).await.ok();
         ran += 1;
     }
     assert_eq!((ran, made), (8, 2));

@@ -20,6 +20,7 @@ use depin_evm::{
     PrivateKeySigner,
     embedded::{Clock, Config, EmbeddedChain, serve},
 };
+use depin_vectors::token::{CONFIG, Token};
 use serde_json::Value;
 use support::{Network, Run, count, depin, files, run};
 use tokio::{process::Command, time::sleep};
@@ -206,14 +207,14 @@ async fn a_node_is_launched_takes_reports_stops_when_asked_and_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_whose_key_is_on_a_token_registers_and_reports() {
-    let Some(token) = support::token::Token::new().await else { return };
+    let Some(token) = Token::new() else { return };
     let operator = Operator::new().await;
     let node = Node::start(operator.command("node", "--launch --opens-in 3 --epoch-length 8")).await;
     let (home, key) = (operator.dir.path().join("device"), token.url("device"));
     let with_key = async |verb: &str| {
         let mut command = device(verb, &home, &node.intake).await;
-        command.args(["--key", &key]);
-        token.used_by(command)
+        command.args(["--key", &key]).env(CONFIG, token.config());
+        command
     };
     let mut new = with_key("new").await;
     new.args(["--type", "p256"]);

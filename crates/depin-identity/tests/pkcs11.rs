@@ -2,12 +2,7 @@
 #![cfg(feature = "pkcs11")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
@@ -24,68 +19,26 @@ use depin_identity::{
         TokenError,
     },
 };
+use depin_vectors::token::{LABEL, MODULE, PIN, Token, on_a_token};
 use pollster::block_on;
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
-const PIN: &str = "648219";
-
-/// Where the process of one test finds its token.
-const TOKEN: &str = "DEPIN_TEST_TOKEN";
-
-struct Token {
-    dir: PathBuf,
+fn url(token: &Token, object: &str) -> Pkcs11Url {
+    match token.url(object).parse().unwrap() {
+        DeviceUrl::Pkcs11(url) => url,
+        other => panic!("{other:?}"),
+    }
 }
 
-/// Runs `body` in another process that has a token of its own.
-fn on_a_token(test: &str, body: impl FnOnce(&Token)) {
-    if let Some(dir) = env::var_os(TOKEN) {
-        body(&Token { dir: dir.into() });
-        return;
-    }
-    if !depin_vectors::installed(&["softhsm2-util", MODULE]) {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let (tokens, config) = (dir.path().join("tokens"), dir.path().join("softhsm2.conf"));
-    fs::create_dir(&tokens).unwrap();
-    fs::write(&config, format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display())).unwrap();
-    fs::write(dir.path().join("pin"), PIN).unwrap();
-    let mut init = Command::new("softhsm2-util");
-    init.args(["--init-token", "--free", "--label", "factory floor", "--so-pin", "12345678", "--pin", PIN]);
-    assert!(init.env("SOFTHSM2_CONF", &config).stdout(Stdio::null()).status().unwrap().success());
-    let mut again = Command::new(env::current_exe().unwrap());
-    again.args([test, "--exact", "--nocapture"]).env("SOFTHSM2_CONF", &config).env(TOKEN, dir.path());
-    let output = again.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}\n{complained}");
+/// As another program in this process uses the library.
+fn library() -> Pkcs11 {
+    let library = Pkcs11::new(MODULE).unwrap();
+    drop(library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)));
+    library
 }
 
-impl Token {
-    fn url(&self, object: &str) -> Pkcs11Url {
-        Pkcs11Url {
-            token: Some("factory floor".into()),
-            manufacturer: None,
-            model: None,
-            serial: None,
-            object: Some(object.into()),
-            id: None,
-            module: MODULE.into(),
-            pin: PasswordSource::File(self.dir.join("pin")),
-        }
-    }
-
-    /// As another program in this process uses the library.
-    fn library() -> Pkcs11 {
-        let library = Pkcs11::new(MODULE).unwrap();
-        drop(library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)));
-        library
-    }
-
-    fn session(library: &Pkcs11) -> cryptoki::session::Session {
-        let slots = library.get_slots_with_initialized_token().unwrap();
-        library.open_rw_session(*slots.first().unwrap()).unwrap()
-    }
+fn session(library: &Pkcs11) -> cryptoki::session::Session {
+    let slots = library.get_slots_with_initialized_token().unwrap();
+    library.open_rw_session(*slots.first().unwrap()).unwrap()
 }
 
 fn signs(key: &Pkcs11Key, message: &[u8]) -> Result<(), SignError> {
@@ -98,7 +51,7 @@ fn signs(key: &Pkcs11Key, message: &[u8]) -> Result<(), SignError> {
 fn each_type_of_key_is_made_on_the_token_and_signs() {
     on_a_token("each_type_of_key_is_made_on_the_token_and_signs", |token| {
         for (kind, object) in [(KeyType::P256, "p"), (KeyType::Ed25519, "e"), (KeyType::Secp256k1, "k")] {
-            let made = Pkcs11Key::generate(&token.url(object), kind).unwrap();
+            let made = Pkcs11Key::generate(&url(token, object), kind).unwrap();
             assert_eq!(made.public_key().key_type(), kind);
             let attributes = made.attributes();
             assert_eq!((attributes.sensitive, attributes.extractable), (Some(true), Some(false)));
@@ -110,7 +63,7 @@ fn each_type_of_key_is_made_on_the_token_and_signs() {
             }
             signs(&made, &vec![7; 1 << 20]).unwrap();
             signs(&made, b"").unwrap();
-            let by_label = Pkcs11Key::open(&token.url(object)).unwrap();
+            let by_label = Pkcs11Key::open(&url(token, object)).unwrap();
             let by_id = Pkcs11Key::open(&Pkcs11Url { object: None, ..made.url().clone() }).unwrap();
             assert_eq!((by_label.public_key(), by_id.public_key()), (made.public_key(), made.public_key()));
         }
@@ -120,7 +73,7 @@ fn each_type_of_key_is_made_on_the_token_and_signs() {
 #[test]
 fn many_tasks_sign_with_one_key() {
     on_a_token("many_tasks_sign_with_one_key", |token| {
-        let key = Pkcs11Key::generate(&token.url("a"), KeyType::P256).unwrap();
+        let key = Pkcs11Key::generate(&url(token, "a"), KeyType::P256).unwrap();
         std::thread::scope(|scope| {
             for task in 0..8_u8 {
                 let key = &key;
@@ -133,7 +86,7 @@ fn many_tasks_sign_with_one_key() {
 #[test]
 fn a_key_that_is_there_is_not_replaced_and_two_are_told_apart_by_id() {
     on_a_token("a_key_that_is_there_is_not_replaced_and_two_are_told_apart_by_id", |token| {
-        let named = |id: Option<u8>| Pkcs11Url { id: id.map(|id| vec![id]), ..token.url("a") };
+        let named = |id: Option<u8>| Pkcs11Url { id: id.map(|id| vec![id]), ..url(token, "a") };
         let first = Pkcs11Key::generate(&named(Some(1)), KeyType::P256).unwrap();
         for url in [named(Some(1)), named(None)] {
             assert_eq!(Pkcs11Key::generate(&url, KeyType::P256).unwrap_err(), TokenError::Exists);
@@ -151,17 +104,14 @@ fn a_key_that_is_there_is_not_replaced_and_two_are_told_apart_by_id() {
 #[test]
 fn what_is_missing_is_named() {
     on_a_token("what_is_missing_is_named", |token| {
-        let other = Pkcs11Url { token: Some("another".into()), ..token.url("a") };
+        let other = Pkcs11Url { token: Some("another".into()), ..url(token, "a") };
         let error = Pkcs11Key::open(&other).unwrap_err();
-        assert!(
-            matches!(error, TokenError::Token { found: 0, .. })
-                && error.to_string().contains("factory floor")
-        );
+        assert!(matches!(error, TokenError::Token { found: 0, .. }) && error.to_string().contains(LABEL));
         for module in ["/nonexistent.so", "/dev/null"] {
-            let error = Pkcs11Key::open(&Pkcs11Url { module: module.into(), ..token.url("a") }).unwrap_err();
+            let error = Pkcs11Key::open(&Pkcs11Url { module: module.into(), ..url(token, "a") }).unwrap_err();
             assert!(matches!(error, TokenError::Module { .. }), "{error}");
         }
-        let no_pin = Pkcs11Url { pin: PasswordSource::File("/nonexistent".into()), ..token.url("a") };
+        let no_pin = Pkcs11Url { pin: PasswordSource::File("/nonexistent".into()), ..url(token, "a") };
         assert!(matches!(Pkcs11Key::open(&no_pin).unwrap_err(), TokenError::NoPin { .. }));
     });
 }
@@ -169,13 +119,13 @@ fn what_is_missing_is_named() {
 #[test]
 fn a_wrong_pin_is_refused_and_not_shown() {
     on_a_token("a_wrong_pin_is_refused_and_not_shown", |token| {
-        fs::write(token.dir.join("pin"), "999999").unwrap();
-        let error = Pkcs11Key::open(&token.url("a")).unwrap_err();
+        fs::write(token.path().join("pin"), "999999").unwrap();
+        let error = Pkcs11Key::open(&url(token, "a")).unwrap_err();
         assert_eq!(error, TokenError::PinIncorrect);
         assert_eq!(SignError::from(error.clone()), SignError::PinIncorrect);
         assert!(!format!("{error} {error:?}").contains("999999"));
-        fs::write(token.dir.join("pin"), PIN).unwrap();
-        let key = Pkcs11Key::generate(&token.url("a"), KeyType::P256).unwrap();
+        fs::write(token.path().join("pin"), PIN).unwrap();
+        let key = Pkcs11Key::generate(&url(token, "a"), KeyType::P256).unwrap();
         assert!(!format!("{key:?}").contains(PIN));
     });
 }
@@ -183,11 +133,11 @@ fn a_wrong_pin_is_refused_and_not_shown() {
 #[test]
 fn a_lost_session_is_opened_again() {
     on_a_token("a_lost_session_is_opened_again", |token| {
-        let key = Pkcs11Key::generate(&token.url("a"), KeyType::P256).unwrap();
+        let key = Pkcs11Key::generate(&url(token, "a"), KeyType::P256).unwrap();
         // Logging out is for the whole process.
-        Token::session(&Token::library()).logout().unwrap();
+        session(&library()).logout().unwrap();
         signs(&key, b"after another program part logged out").unwrap();
-        Token::library().finalize().unwrap();
+        library().finalize().unwrap();
         signs(&key, b"after the library was finalized").unwrap();
         signs(&key, b"and again").unwrap();
     });
@@ -196,12 +146,12 @@ fn a_lost_session_is_opened_again() {
 #[test]
 fn a_token_that_was_removed_is_waited_for() {
     on_a_token("a_token_that_was_removed_is_waited_for", |token| {
-        let key = Pkcs11Key::generate(&token.url("a"), KeyType::P256).unwrap();
-        let (tokens, away) = (token.dir.join("tokens"), token.dir.join("away"));
+        let key = Pkcs11Key::generate(&url(token, "a"), KeyType::P256).unwrap();
+        let (tokens, away) = (token.path().join("tokens"), token.path().join("away"));
         let exchange = |from: &Path, to: &Path| {
             fs::rename(from, to).unwrap();
             fs::create_dir_all(&tokens).unwrap();
-            Token::library().finalize().unwrap();
+            library().finalize().unwrap();
         };
         exchange(&tokens, &away);
         for _ in 0..2 {
@@ -216,11 +166,11 @@ fn a_token_that_was_removed_is_waited_for() {
 #[test]
 fn a_pin_that_is_refused_once_is_not_tried_again() {
     on_a_token("a_pin_that_is_refused_once_is_not_tried_again", |token| {
-        let key = Pkcs11Key::generate(&token.url("a"), KeyType::P256).unwrap();
+        let key = Pkcs11Key::generate(&url(token, "a"), KeyType::P256).unwrap();
         let (right, other) = (AuthPin::from(PIN), AuthPin::from("555555"));
         let change = |from: &AuthPin, to: &AuthPin| {
-            let library = Token::library();
-            let session = Token::session(&library);
+            let library = library();
+            let session = session(&library);
             drop(session.login(UserType::User, Some(from)));
             session.set_pin(from, to).unwrap();
             drop(session);
@@ -231,7 +181,7 @@ fn a_pin_that_is_refused_once_is_not_tried_again() {
         // The PIN is right again, but a key that was refused has to be opened again by somebody.
         change(&other, &right);
         assert_eq!(signs(&key, b"a"), Err(SignError::PinIncorrect));
-        signs(&Pkcs11Key::open(&token.url("a")).unwrap(), b"a").unwrap();
+        signs(&Pkcs11Key::open(&url(token, "a")).unwrap(), b"a").unwrap();
     });
 }
 
@@ -239,13 +189,15 @@ fn a_pin_that_is_refused_once_is_not_tried_again() {
 fn another_key_under_the_same_name_does_not_sign() {
     on_a_token("another_key_under_the_same_name_does_not_sign", |token| {
         let key =
-            Pkcs11Key::generate(&Pkcs11Url { id: Some(vec![1]), ..token.url("a") }, KeyType::P256).unwrap();
-        let library = Token::library();
-        let session = Token::session(&library);
+            Pkcs11Key::generate(&Pkcs11Url { id: Some(vec![1]), ..url(token, "a") }, KeyType::P256).unwrap();
+        let library = library();
+        let session = session(&library);
         for object in session.find_objects(&[Attribute::Id(vec![1])]).unwrap() {
             session.destroy_object(object).unwrap();
         }
-        drop(Pkcs11Key::generate(&Pkcs11Url { id: Some(vec![1]), ..token.url("a") }, KeyType::P256).unwrap());
+        drop(
+            Pkcs11Key::generate(&Pkcs11Url { id: Some(vec![1]), ..url(token, "a") }, KeyType::P256).unwrap(),
+        );
         drop(session);
         library.finalize().unwrap();
         let refused = signs(&key, b"a").unwrap_err();
@@ -261,15 +213,15 @@ fn a_check_says_what_a_key_can_do() {
     on_a_token("a_check_says_what_a_key_can_do", |token| {
         let clock = || Duration::ZERO;
         let check = |url: &Pkcs11Url| block_on(DeviceCheck::run(&DeviceUrl::Pkcs11(url.clone()), &clock));
-        let absent = check(&token.url("none"));
+        let absent = check(&url(token, "none"));
         assert_eq!(absent.is_fit(), Some(false));
         for (kind, object, nonce) in [
             (KeyType::P256, "p", "randomized"),
             (KeyType::Ed25519, "e", "deterministic"),
             (KeyType::Secp256k1, "k", "randomized"),
         ] {
-            drop(Pkcs11Key::generate(&token.url(object), kind).unwrap());
-            let found = check(&token.url(object));
+            drop(Pkcs11Key::generate(&url(token, object), kind).unwrap());
+            let found = check(&url(token, object));
             assert_eq!(found.is_fit(), Some(true), "{found:?}");
             let reason = |wanted| {
                 found.outcomes.iter().find(|outcome| outcome.check == wanted).unwrap().reason.clone()
@@ -278,29 +230,29 @@ fn a_check_says_what_a_key_can_do() {
             assert_eq!(reason(Check::Type), format!("{kind:?}"));
             assert_eq!(reason(Check::Latency), "0 us");
         }
-        let written = serde_json::to_value(check(&token.url("p"))).unwrap();
+        let written = serde_json::to_value(check(&url(token, "p"))).unwrap();
         assert_eq!(written["outcomes"][6]["check"], "secret");
         assert_eq!(written["outcomes"][6]["result"], "pass");
         assert!(!written.to_string().contains(PIN));
 
-        make_extractable(&token.url("weak"));
-        let weak = check(&token.url("weak"));
+        make_extractable(&url(token, "weak"));
+        let weak = check(&url(token, "weak"));
         let failed: Vec<_> =
             weak.outcomes.iter().filter(|outcome| outcome.result == CheckResult::Fail).collect();
         assert!(matches!(failed.as_slice(), [outcome] if outcome.check == Check::Secret), "{weak:?}");
 
-        fs::write(token.dir.join("pin"), "999999").unwrap();
-        Token::library().finalize().unwrap();
-        assert_eq!(check(&token.url("p")).is_fit(), None);
-        let open = DeviceUrl::Pkcs11(token.url("p")).open();
+        fs::write(token.path().join("pin"), "999999").unwrap();
+        library().finalize().unwrap();
+        assert_eq!(check(&url(token, "p")).is_fit(), None);
+        let open = DeviceUrl::Pkcs11(url(token, "p")).open();
         assert!(matches!(open.err(), Some(OpenError::Token(TokenError::PinIncorrect))));
     });
 }
 
 /// A key that was made carelessly, by other software.
 fn make_extractable(url: &Pkcs11Url) {
-    let library = Token::library();
-    let session = Token::session(&library);
+    let library = library();
+    let session = session(&library);
     drop(session.login(UserType::User, Some(&AuthPin::from(PIN))));
     let label = Attribute::Label(url.object.clone().unwrap().into_bytes());
     let p256 = vec![0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];

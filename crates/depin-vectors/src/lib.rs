@@ -3,6 +3,8 @@
 //! The folder is `$DEPIN_VECTORS`, else `../shared/vectors` beside the workspace. Where it is absent a test says that it is skipped and
 //! passes; with `DEPIN_REQUIRE_VECTORS=1` it fails instead. For tests only: it panics and prints.
 
+pub mod token;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

@@ -1,8 +1,6 @@
 //! Running the real binary.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
-pub mod token;
-
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

@@ -19,6 +19,8 @@ mod intake;
 #[cfg(feature = "mqtt")]
 mod kill;
 #[cfg(feature = "mqtt")]
+mod life;
+#[cfg(feature = "mqtt")]
 mod mqtt;
 mod phases;
 mod restart;

@@ -66,7 +66,7 @@ impl Mosquitto {
         panic!("mosquitto does not listen");
     }
 
-    fn broker(&self) -> Broker {
+    pub(super) fn broker(&self) -> Broker {
         Broker {
             url: format!("mqtt://127.0.0.1:{}", self.port),
             client_id: None,
@@ -87,7 +87,7 @@ impl Drop for Mosquitto {
 }
 
 /// The node takes reports from `broker` until the token is cancelled.
-fn take(node: &Node, broker: Broker) -> (CancellationToken, JoinHandle<()>) {
+pub(super) fn take(node: &Node, broker: Broker) -> (CancellationToken, JoinHandle<()>) {
     let (node, stop) = (node.clone(), CancellationToken::new());
     let stopped = stop.clone();
     (stop, tokio::spawn(async move { node.mqtt(&broker, stopped).await.unwrap() }))

@@ -179,14 +179,6 @@ async fn quiet(stage: &Stage, node: &Node, device: &mut Device) -> (Bundle, Vec<
     (bundle, one)
 }
 
-async fn settle_all(stage: &Stage, node: &Node) {
-    while let Some(epoch) = node.settle().await.unwrap().first() {
-        if let Some(end) = node.window_end(*epoch).await.unwrap() {
-            stage.reach(end * 1000).await;
-        }
-    }
-}
-
 async fn ended(node: Node) {
     node.shutdown().await.unwrap();
 }

@@ -17,13 +17,13 @@ use super::*;
 /// Longest that anything may take on a machine with other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Listener {
-    address: SocketAddr,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
+    pub(super) stop: CancellationToken,
+    pub(super) task: JoinHandle<()>,
 }
 
-async fn listen(node: &Node, router: axum::Router, limits: Limits) -> Listener {
+pub(super) async fn listen(node: &Node, router: axum::Router, limits: Limits) -> Listener {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let task =
