@@ -42,9 +42,12 @@ async fn an_epoch_matches_its_chain_and_no_other() {
     let by_number = audit(&["1", "--state", text(&state)]).await.ok();
     assert_eq!(by_number.stderr, "");
     let by_number = by_number.json();
-    assert_eq!(keys(&by_number), ["digest", "epoch", "match", "root", "root_on_chain", "withheld"]);
+    assert_eq!(
+        keys(&by_number),
+        ["digest", "epoch", "match", "root", "root_on_chain", "values_withheld", "withheld"]
+    );
     let (digest, root) = (&expected["bundle_digest"], &expected["root"]);
-    let all = json!({ "epoch": 1, "digest": digest, "root": root, "root_on_chain": root, "match": true, "withheld": 0 });
+    let all = json!({ "epoch": 1, "digest": digest, "root": root, "root_on_chain": root, "match": true, "withheld": 0, "values_withheld": 0 });
     assert_eq!(by_number, all, "the chain in the directory was asked");
     let by_path = audit(&[text(&bundle)]).await.ok().json();
     assert_eq!(by_path["root_on_chain"], Value::Null, "no chain was asked");
@@ -114,7 +117,7 @@ async fn a_changed_byte_in_any_part_is_found_and_named() {
                 audit(&[path]).await.fails(&[&format!("mismatch: section {name} was changed")]).json();
             assert_eq!(
                 answer,
-                json!({ "epoch": null, "digest": null, "root": null, "root_on_chain": null, "match": false, "withheld": null })
+                json!({ "epoch": null, "digest": null, "root": null, "root_on_chain": null, "match": false, "withheld": null, "values_withheld": null })
             );
         }
         let said = run(depin(["verify", path])).await;

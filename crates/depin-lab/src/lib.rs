@@ -7,4 +7,5 @@ pub mod data;
 pub mod dev;
 pub mod device;
 pub mod pieces;
+pub mod private;
 pub mod provider;

@@ -20,8 +20,12 @@ use depin::{
     admission::Admitted,
     api::{NetworkInfo, Phase, ReportResult, Status},
 };
-use depin_core::{DeviceId, Epoch, Text, Timestamp, cbor, sha256};
-use depin_identity::{DeviceSigner, Domain, Report, SignError};
+use depin_core::{Cell, DeviceId, Epoch, Text, Timestamp, cbor, sha256};
+use depin_identity::{
+    Commitment, DeviceSigner, Domain, Report, SignError,
+    admission::AdmissionPolicy,
+    place::{self, PlaceError},
+};
 use depin_proof::{
     commp::{Piece, PieceCommitment},
     possession::{self, Answer, Challenge, PieceSet, PossessionParams},
@@ -35,6 +39,7 @@ use crate::{
     data::MAX_DATA,
     device::{self, Device, DeviceError},
     pieces::{PieceStore, StoreError},
+    private::{self, PrivateError},
 };
 
 /// Kind of the report in which a provider says how it is. It earns nothing.
@@ -100,6 +105,12 @@ pub enum ProviderError {
     /// A report that breaks a limit, or could not be signed.
     #[error(transparent)]
     Report(#[from] SignError),
+    /// A place that cannot be committed to.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A private value that cannot be kept.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     /// Too many pieces.
     #[error(transparent)]
     Pieces(#[from] possession::PieceSetError),
@@ -122,6 +133,8 @@ pub struct Provider {
     held_back: Option<Vec<u8>>,
     registered: bool,
     late: bool,
+    /// Where it is, which only its owner knows.
+    place: Option<Cell>,
     patient: bool,
     address: SocketAddr,
 }
@@ -181,9 +194,35 @@ impl Provider {
             held_back: None,
             registered: false,
             late: config.late,
+            place: None,
             patient: config.member.is_none(),
             address,
         })
+    }
+
+    /// Lets it commit to its place whenever it says how it is: blurred as far as the network's policy says, and kept beside its keys.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub fn commit_to_place(&mut self, place: Cell) -> Result<(), PlaceError> {
+        place::blur(place, self.resolution())?;
+        self.place = Some(place);
+        Ok(())
+    }
+
+    /// How fine a place it commits to.
+    fn resolution(&self) -> u8 {
+        let policy = self.info.params.admission.as_ref().map(|admission| &admission.policy);
+        let rule = policy.and_then(|policy| policy.cell).or(AdmissionPolicy::default().cell);
+        rule.map_or(0, |rule| rule.resolution)
+    }
+
+    /// The commitment to its place, if it has one. Each has a salt of its own, so nobody sees whether the device has moved.
+    fn place(&self) -> Result<Vec<Commitment>, ProviderError> {
+        let Some(place) = self.place else { return Ok(Vec::new()) };
+        let salt = device::key_bytes(None, "place")?.to_vec();
+        let opening = place::private(place, self.resolution(), salt)?;
+        Ok(vec![private::keep(self.device.dir(), &opening, self.info.params.network())?])
     }
 
     /// Where customers hand over pieces.
@@ -379,7 +418,8 @@ impl Provider {
     ) -> Result<bool, ProviderError> {
         let (boot, sequence) = self.device.next_number();
         let time = Timestamp(status.now);
-        let report = Report { kind: Text::from(kind), time, boot, sequence, body, commitments: Vec::new() };
+        let commitments = if kind == TELEMETRY_KIND { self.place()? } else { Vec::new() };
+        let report = Report { kind: Text::from(kind), time, boot, sequence, body, commitments };
         let envelope = report.sign(self.key.as_ref(), self.info.params.network()).await?;
         let digest = sha256(&[&envelope]);
         match self.client.report(envelope).await? {

@@ -29,7 +29,7 @@ pub use depin_rewards as rewards;
 pub use {depin_evm as evm, depin_index as index};
 
 pub use admission::{AdmissionParams, FirmwareParams};
-pub use audit::{audit, audit_excerpt, audit_receipts, audit_succession};
+pub use audit::{audit, audit_excerpt, audit_private, audit_receipts, audit_succession};
 pub use bundle::Bundle;
 pub use close::close;
 pub use network::{Catalogue, Network};

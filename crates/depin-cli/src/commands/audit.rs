@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use depin::{
-    Bundle, NetworkParams, audit as recompute, audit_excerpt, audit_receipts, audit_succession,
+    Bundle, NetworkParams, audit as recompute, audit_excerpt, audit_private, audit_receipts,
+    audit_succession,
     bundle::DeviceSection,
     excerpt::{CheckedExcerpt, Excerpt, is_excerpt},
     node::{bundle_path, catalogue, payout},
@@ -16,6 +17,8 @@ use depin_core::{B256, DeviceId, Digest, Epoch};
 use depin_evm::{
     ContractCallError, ContractError, EvmLedger, Options, PrivateKeySigner, contracts::EpochStatus,
 };
+use depin_identity::PrivateFields;
+use depin_lab::private;
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
@@ -28,6 +31,10 @@ pub(crate) struct Arguments {
     /// Check that the bundle keeps the promises of the receipts in this directory and below.
     #[arg(long)]
     receipts: Option<PathBuf>,
+    /// Open the private values that reports commit to, with what is kept in this directory; `depin device run --cell` keeps them in the device's
+    /// folder private.
+    #[arg(long)]
+    private: Option<PathBuf>,
     /// The network's directory, for epochs by number and for an embedded chain [default: depin-dev].
     #[arg(long)]
     state: Option<PathBuf>,
@@ -45,7 +52,10 @@ struct Answer {
     root_on_chain: Option<Digest>,
     #[serde(rename = "match")]
     matches: bool,
+    /// Entries of the journal that cannot be seen. Any of them could decide what is paid: above zero it is no match.
     withheld: Option<u64>,
+    /// Private values that reports commit to and nobody showed. They are no input of anything that is paid.
+    values_withheld: Option<u64>,
     /// The first thing that differs.
     #[serde(skip)]
     problem: Option<String>,
@@ -101,6 +111,7 @@ async fn audit_all(arguments: &Arguments, bundle: &Bundle, answer: &mut Answer) 
         Ok(audit) => answer.withheld = Some(audit.withheld),
         Err(error) => answer.problem = Some(error.to_string()),
     }
+    open_private(arguments, &bundle.header.params, &bundle.devices, answer)?;
     if let Some(folder) = &arguments.receipts {
         match audit_receipts(bundle, &receipts(folder)?) {
             Ok(kept) => tracing::info!(kept = kept.kept, other = kept.other, "receipts"),
@@ -147,8 +158,29 @@ async fn audit_one(arguments: &Arguments, excerpt: &CheckedExcerpt, answer: &mut
         Ok(_) => answer.withheld = Some(0),
         Err(error) => answer.problem = Some(error.to_string()),
     }
+    let section = std::slice::from_ref(&excerpt.device);
+    open_private(arguments, &excerpt.header.params, section, answer)?;
     answer.section = Some(excerpt.device.clone());
     compare_with_chain(arguments, &excerpt.header.params, None, answer).await
+}
+
+/// Counts the private values that nobody can see any more.
+fn open_private(
+    arguments: &Arguments,
+    params: &NetworkParams,
+    sections: &[DeviceSection],
+    answer: &mut Answer,
+) -> Result<()> {
+    let network = params.network();
+    let fields = match &arguments.private {
+        Some(folder) if !folder.is_dir() => bail!("{} is no directory", folder.display()),
+        Some(folder) => private::read(folder, network)?,
+        None => PrivateFields::default(),
+    };
+    let found = audit_private(network, sections, &fields);
+    tracing::info!(opened = found.opened, withheld = found.withheld, "private values");
+    answer.values_withheld = Some(found.withheld);
+    Ok(())
 }
 
 /// Asks the chain named in the environment, or the embedded chain in --state, what is final for the epoch. `expected` is the candidate that
@@ -249,7 +281,10 @@ fn print(answer: &Answer) {
         print_section(section);
     }
     match (answer.matches, answer.withheld) {
-        (true, _) => println!("match"),
+        (true, _) => match answer.values_withheld {
+            None | Some(0) => println!("match"),
+            Some(values) => println!("match; private values withheld: {values}"),
+        },
         (false, None | Some(0)) => println!("mismatch"),
         (false, Some(withheld)) => println!("withheld: {withheld} entries cannot be seen"),
     }

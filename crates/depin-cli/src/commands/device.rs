@@ -1,15 +1,16 @@
-//! `depin device`: make, check, register or run a device.
+//! `depin device`: make, check, register or run a device, and erase what is private.
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
 use anyhow::{Result, bail};
 use clap::{Subcommand, ValueEnum};
 use depin::admission::Admitted;
-use depin_core::{DeviceId, KeyType};
+use depin_core::{Cell, DeviceId, KeyType, Text};
 use depin_identity::signer::{CheckResult, DeviceCheck, DeviceUrl};
 use depin_lab::{
     client::NodeClient,
     device::{self, Device},
+    private,
     provider::{Provider, ProviderConfig},
 };
 
@@ -33,7 +34,27 @@ pub(crate) enum Command {
     /// if the network asks for credentials: again whenever they were issued anew.
     Register(Place),
     /// Run a device that keeps data for customers.
-    Run(Place),
+    Run {
+        #[command(flatten)]
+        place: Place,
+        /// Where it is: a cell of the H3 grid. Its reports commit to the cell, blurred as far as the network's policy says; the value stays in the
+        /// folder private of its directory.
+        #[arg(long, value_name = "CELL")]
+        cell: Option<Cell>,
+    },
+    /// Erase the private values that a device's reports commit to. What was signed stands, and nobody can open it any more.
+    Erase {
+        /// The device's directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Erase only values under this label, for example place.
+        #[arg(long, value_parser = label)]
+        label: Option<Text>,
+    },
+}
+
+fn label(text: &str) -> Result<Text, depin_core::TextError> {
+    Text::new(text)
 }
 
 #[derive(Debug, clap::Args)]
@@ -107,8 +128,14 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
             let key = place.key.as_ref().map(|url| format!(" --key '{url}'")).unwrap_or_default();
             eprintln!("next: depin device run --dir {}{key} --node {}", place.dir.display(), place.node);
         }
-        Command::Run(place) => {
+        Command::Erase { dir, label } => {
+            println!("erased  {}", private::erase(&dir, label.as_ref())?);
+        }
+        Command::Run { place, cell } => {
             let mut provider = start(&place).await?;
+            if let Some(cell) = cell {
+                provider.commit_to_place(cell)?;
+            }
             eprintln!("{} takes pieces at http://{}", provider.claimed(), provider.address());
             tokio::select! {
                 result = provider.run() => result?,

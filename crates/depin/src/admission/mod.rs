@@ -44,7 +44,7 @@ pub struct AdmissionParams {
     #[n(1)]
     pub max_makers: u8,
     /// What is asked of each device. A journal holds no bonds of devices, no reputation and no cells, so a policy that asks for them is
-    /// refused; a maker's bond is what its root says it put up.
+    /// refused; a maker's bond is what its root says it put up. `cell.resolution` is how far devices blur their place before they commit to it.
     #[n(2)]
     pub policy: AdmissionPolicy,
     /// Makers whose devices do not count any more.
@@ -94,7 +94,10 @@ impl AdmissionParams {
         // Nothing in a journal says these.
         Bounds::new("admission.policy.device-bond", 0, 0).check(policy.device_bond.0)?;
         Bounds::new("admission.policy.min-reputation", 0, 0).check(policy.min_reputation)?;
-        Bounds::new("admission.policy.cell-rules", 0, 0).check(u128::from(policy.cell.is_some()))?;
+        // Places stay private: how far they are blurred can be said, and not how many devices share one.
+        let any = u128::from(u32::MAX);
+        let devices = policy.cell.map_or(u32::MAX, |rule| rule.devices);
+        Bounds::new("admission.policy.cell.devices", any, any).check(devices)?;
         let owners = policy.credentials.iter().filter(|rule| rule.holder == Holder::Owner).count();
         Bounds::new("admission.policy.owner-credentials", 0, 0).check(count(owners))?;
         Ok(())

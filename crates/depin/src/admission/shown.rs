@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use depin_core::{Amount, DeviceId, Millis, Outcome, Text, Timestamp};
 use depin_identity::{
     Did,
-    admission::{Applicant, Credential as ShownCredential, Holder, Maker},
+    admission::{AdmissionPolicy, Applicant, Credential as ShownCredential, Holder, Maker},
     credential::{
         CREDENTIAL_TYPE, ChainError, Credential, CredentialError, Documents, Known, MakerChain, MakerPolicy,
         ProofError, StatusError, StatusLists, StatusPurpose, VerifiedStatusList, VouchedDevice,
@@ -130,7 +130,9 @@ impl AdmissionParams {
             bond: Some(Amount::ZERO),
             ..Applicant::default()
         };
-        let verdict = self.policy.admit(&applicant);
+        // Where the device is, nobody is told.
+        let policy = AdmissionPolicy { cell: None, ..self.policy.clone() };
+        let verdict = policy.admit(&applicant);
         match verdict.reasons.first() {
             None => Ok(()),
             Some(reason) => Err(reason.to_string()),

@@ -1,5 +1,6 @@
 //! Recomputing a closed epoch, from its bundle alone.
 
+mod private;
 mod receipts;
 
 use depin_core::{Amount, Digest, Epoch, Outcome, TypedKey};
@@ -21,6 +22,7 @@ use crate::{
     state::State,
 };
 
+pub use private::{PrivateAudit, audit_private};
 pub use receipts::{BrokenPromise, ReceiptAudit, audit_receipts};
 
 /// What an audit found.
@@ -32,7 +34,8 @@ pub struct Audit {
     pub digest: Digest,
     /// The claim root, recomputed.
     pub root: Digest,
-    /// Entries that are withheld. Above zero the audit cannot say that the bundle matches.
+    /// Entries that are withheld. Above zero the audit cannot say that the bundle matches: one may have struck or paid anybody. A private value that
+    /// reports commit to is no entry, see [`audit_private`].
     pub withheld: u64,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use depin::{AdmissionParams, Catalogue, audit, audit::audit_excerpt, excerpt::Excerpt};
 use depin_identity::{
     Firmware, SoftwareKey,
-    admission::AdmissionPolicy,
+    admission::{AdmissionPolicy, CellRule},
     credential::{MakerGrant, StatusEntry},
 };
 use serde_json::{Value, json};
@@ -321,6 +321,8 @@ fn a_network_may_require_that_firmware_is_stated() {
     let mut device = Device::new("a");
     let mut admission = admission();
     admission.firmware.required = true;
+    // How far places are blurred keeps nobody out.
+    admission.policy.cell = Some(CellRule { resolution: 8, devices: u32::MAX });
     let mut world = world(&[&device], admission);
     present(&mut world, &device, chain(&device, 0));
     world.send(&mut device, Firmware::KIND, vec![0]);
