@@ -638,6 +638,16 @@ fn a_snapshot_of_another_form_is_not_read() {
     assert!(matches!(sealed(more), Err(SnapshotError::Cbor(_))));
     let more = cbor::to_vec(&(format, domain(), [good.clone()], one));
     assert!(matches!(sealed(more), Err(SnapshotError::Cbor(_))));
+    // The same records, in longer numbers or with something behind them.
+    let body = cbor::to_vec(&(format, domain(), [good.clone()], none.clone()));
+    let long = [&body[..20], &[0x1b, 0, 0, 0, 0], &body[21..]].concat();
+    assert_eq!(body[18..21], [b'2', 0x82, 0x1a]);
+    assert!(matches!(sealed(long), Err(SnapshotError::Cbor(_))));
+    for more in [vec![0], vec![7; 31], body.clone()] {
+        assert!(matches!(sealed([body.clone(), more].concat()), Err(SnapshotError::Cbor(_))));
+    }
+    let part = cbor::to_vec(&(format, domain(), [good.clone()], minicbor::bytes::ByteVec::from(vec![1; 31])));
+    assert!(matches!(sealed(part), Err(SnapshotError::Cbor(_))));
     let twice = cbor::to_vec(&(format, domain(), [good.clone(), good.clone()], none.clone()));
     assert!(matches!(sealed(twice), Err(SnapshotError::Record { what: "out of order", .. })));
     let old = cbor::to_vec(&("depin/registry/v1", domain(), [good], none));

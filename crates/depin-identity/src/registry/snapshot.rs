@@ -1,10 +1,16 @@
 //! A registry as bytes: what an operator keeps to start again without checking a million keys a second time.
 
 use alloc::{borrow::ToOwned, vec::Vec};
-use core::convert::Infallible;
 
-use depin_core::{Digest, cbor, sha256};
-use minicbor::{Decode as _, Decoder, Encode as _, Encoder, decode, encode};
+use depin_core::{
+    Digest,
+    cbor::{self, CborError},
+    sha256,
+};
+use minicbor::{
+    Decode as _, Decoder, Encode, Encoder, decode,
+    encode::{self, Write},
+};
 
 use super::{DeviceRecord, Registry, SnapshotError};
 use crate::{Domain, PublicKey, bytes::array_of};
@@ -16,31 +22,10 @@ impl Registry {
     /// The canonical bytes of this state, for a file of one's own: the CBOR array `[format, [chain id, contract], [record, …], points]` with the
     /// records in the order of typed keys, and their SHA-256. `points` are the y coordinates of their ECDSA keys, in that order.
     pub fn to_snapshot(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut points = Vec::new();
-        for record in self.devices() {
-            for known in record.keys() {
-                let key = self.by_key(&known.key.id());
-                points.extend(key.and_then(|known| known.key.y()).into_iter().flatten());
-            }
-        }
-        let mut encoder = Encoder::new(&mut bytes);
-        // Writing to a `Vec` cannot fail, and no encoder of ours raises an error of its own.
-        let _: Result<(), encode::Error<Infallible>> = self.write(&mut encoder, &points);
+        let mut bytes = cbor::to_vec(&Body(self));
         let digest = sha256(&[&bytes]);
         bytes.extend_from_slice(digest.as_bytes());
         bytes
-    }
-
-    fn write(&self, e: &mut Encoder<&mut Vec<u8>>, points: &[u8]) -> Result<(), encode::Error<Infallible>> {
-        e.array(4)?.str(SNAPSHOT)?;
-        self.domain().encode(e, &mut ())?;
-        let records = self.devices();
-        e.array(u64::try_from(records.len()).unwrap_or(u64::MAX))?;
-        for record in records {
-            record.encode(e, &mut ())?;
-        }
-        e.bytes(points)?.ok()
     }
 
     /// Reads a snapshot **of one's own making**: the digest shows that the bytes are whole, not who wrote them, and keys are believed to be fit. Records of
@@ -63,11 +48,35 @@ impl Registry {
                 None => PublicKey::checked_before(key),
             },
         })?;
-        // One state has one form.
-        match points.next() {
-            None => Ok(registry),
-            Some(_) => Err(SnapshotError::Cbor(decode::Error::message("points of no key").into())),
+        // One state has one form: neither longer numbers, nor members or points that say nothing.
+        if cbor::sha256(&[], &Body(&registry)) == expected {
+            Ok(registry)
+        } else {
+            let what = "a snapshot with more than its registry";
+            Err(SnapshotError::Cbor(CborError::NotDeterministic { at: 0, what }))
         }
+    }
+}
+
+/// A snapshot without its digest.
+struct Body<'a>(&'a Registry);
+
+impl<C> Encode<C> for Body<'_> {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), encode::Error<W::Error>> {
+        let Self(registry) = self;
+        e.array(4)?.str(SNAPSHOT)?;
+        registry.domain().encode(e, ctx)?;
+        let records = registry.devices();
+        e.array(u64::try_from(records.len()).unwrap_or(u64::MAX))?;
+        let mut points = Vec::new();
+        for record in records {
+            record.encode(e, ctx)?;
+            for known in record.keys() {
+                let key = registry.by_key(&known.key.id());
+                points.extend(key.and_then(|known| known.key.y()).into_iter().flatten());
+            }
+        }
+        e.bytes(&points)?.ok()
     }
 }
 
@@ -83,9 +92,5 @@ fn read(body: &[u8]) -> Result<(Domain, Vec<DeviceRecord>, &[u8]), SnapshotError
     }
     let domain = Domain::decode(d, &mut ()).map_err(cbor)?;
     let records = cbor::list::decode(d, &mut ()).map_err(cbor)?;
-    let points = d.bytes().map_err(cbor)?;
-    if d.position() != body.len() {
-        return Err(cbor(decode::Error::message("bytes after the points")));
-    }
-    Ok((domain, records, points))
+    Ok((domain, records, d.bytes().map_err(cbor)?))
 }
