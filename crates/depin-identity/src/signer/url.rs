@@ -264,7 +264,7 @@ impl fmt::Display for DeviceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, password } => {
-                write!(f, "file:{}", encoded_path(path))?;
+                f.write_str(&file_uri(path))?;
                 pin_source(password).map_or(Ok(()), |source| write!(f, "?{source}"))
             }
             Self::Pkcs11(url) => fmt::Display::fmt(url, f),
@@ -297,8 +297,14 @@ fn encoded_path(path: &Path) -> String {
 /// The URI of the file is a value in turn, so it is encoded twice.
 fn pin_source(source: &PasswordSource) -> Option<String> {
     let PasswordSource::File(path) = source else { return None };
-    let uri = format!("file:{}", encoded_path(path));
-    Some(format!("pin-source={}", percent_encode(uri.as_bytes(), QUERY)))
+    Some(format!("pin-source={}", percent_encode(file_uri(path).as_bytes(), QUERY)))
+}
+
+/// A path that begins with `//` would read as a host and a path (RFC 3986, 3.3), so the empty host goes before it.
+fn file_uri(path: &Path) -> String {
+    let path = encoded_path(path);
+    let host = if path.starts_with("//") { "//" } else { "" };
+    format!("file:{host}{path}")
 }
 
 #[cfg(test)]

@@ -24,6 +24,10 @@ fn a_file_url_has_one_writing() {
     for text in ["file:/a/b%20c.pem", "file:///a/b%20c.pem", "file:///a/b%20c%2Epem"] {
         assert_eq!(parse(text).unwrap().to_string(), "file:/a/b%20c.pem");
     }
+    // The first name of a path is never taken for a host.
+    for text in ["file:////a/b.pem", "file:////host/b.pem?pin-source=file:////etc/pin"] {
+        assert_eq!(parse(text).unwrap().to_string(), text);
+    }
     let with_password = "file:/a.pem?pin-source=file:/etc/my%2520pin";
     let url = parse(with_password).unwrap();
     let DeviceUrl::File { password, .. } = &url else { panic!() };
