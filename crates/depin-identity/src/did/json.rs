@@ -113,6 +113,9 @@ enum WireRef {
 
 impl Wire {
     fn document(self) -> Result<DidDocument, DidError> {
+        // Before names are made whole, each with the subject's: short ones are many and become long.
+        within(&self.id, "methods", self.verification_method.len(), DidDocument::MAX_METHODS)?;
+        within(&self.id, "controllers", self.controller.0.len(), DidDocument::MAX_CONTROLLERS)?;
         let mut document = DidDocument::new(self.id);
         document.controller = self.controller.0;
         let mut left = Methods { base: document.id.clone(), ids: Vec::new() };
@@ -130,20 +133,23 @@ impl Wire {
         ] {
             *document.relationship_mut(purpose) = left.entries(entries)?;
         }
-        let subject = document.id.as_str();
-        if document.controller.len() > DidDocument::MAX_CONTROLLERS {
-            let expected = format!("at most {} controllers", DidDocument::MAX_CONTROLLERS);
-            return Err(DidError::invalid(subject, expected));
-        }
         let count = left.ids.len();
+        within(&document.id, "methods", count, DidDocument::MAX_METHODS)?;
         left.ids.sort_unstable();
         left.ids.dedup();
-        if count > DidDocument::MAX_METHODS || left.ids.len() < count {
-            let expected = format!("at most {} methods, each with its own name", DidDocument::MAX_METHODS);
-            return Err(DidError::invalid(subject, expected));
+        if left.ids.len() < count {
+            return Err(DidError::invalid(document.id.as_str(), "methods, each with its own name"));
         }
         Ok(document)
     }
+}
+
+/// That a document has no more than `max` of something.
+fn within(subject: &Did, what: &str, found: usize, max: usize) -> Result<(), DidError> {
+    if found > max {
+        return Err(DidError::invalid(subject.as_str(), format!("at most {max} {what}, not {found}")));
+    }
+    Ok(())
 }
 
 /// Reads methods, and keeps their names.
@@ -154,10 +160,7 @@ struct Methods {
 
 impl Methods {
     fn entries(&mut self, entries: Vec<WireRef>) -> Result<Vec<MethodRef>, DidError> {
-        if entries.len() > DidDocument::MAX_METHODS {
-            let expected = format!("at most {} entries of a relationship", DidDocument::MAX_METHODS);
-            return Err(DidError::invalid(self.base.as_str(), expected));
-        }
+        within(&self.base, "entries of a relationship", entries.len(), DidDocument::MAX_METHODS)?;
         let read = |entry| match entry {
             WireRef::Reference(id) => DidUrl::parse_in(&self.base, &id).map(MethodRef::Reference),
             WireRef::Embedded(method) => self.method(*method).map(MethodRef::Embedded),
