@@ -276,19 +276,11 @@ fn contexts_of_proof_and_document_are_one() {
 }
 
 #[test]
-fn a_flipped_bit_or_a_cut_is_refused_or_is_the_same_document() {
+fn every_flipped_bit_and_every_cut_is_refused() {
     let bytes = maker_credential().to_string().into_bytes();
-    let right = verdict_on(&bytes).unwrap();
-    let (mut same, mut refused) = (0, 0);
-    common::each_bit_flipped(&bytes, |bit, flipped| match verdict_on(flipped) {
-        Ok(verified) => {
-            assert_eq!(verified, right, "bit {bit}");
-            same += 1;
-        }
-        Err(_) => refused += 1,
-    });
+    assert!(verdict_on(&bytes).is_ok());
     // Compact JSON has no white space and no escape to spell otherwise: every single bit counts.
-    assert_eq!((same, refused), (0, bytes.len() * 8));
+    common::each_bit_flipped(&bytes, |bit, flipped| assert!(verdict_on(flipped).is_err(), "bit {bit}"));
     for len in 0..bytes.len() {
         assert!(verdict_on(&bytes[..len]).is_err(), "{len}");
     }

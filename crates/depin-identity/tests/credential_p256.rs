@@ -2,6 +2,7 @@
 #![cfg(feature = "credentials")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // tests
 
+mod common;
 mod issuing;
 
 use depin_core::KeyType;
@@ -51,4 +52,20 @@ fn either_of_the_two_ecdsa_signatures_holds_and_no_third() {
     assert!(judge(&low.to_bytes()).is_ok() && judge(&high.to_bytes()).is_ok());
     assert!(judge(&[0; 64]).is_err() && judge(&[0xff; 64]).is_err() && judge(&[1; 64]).is_err());
     assert!(judge(&low.to_bytes()[..63]).is_err() && judge(low.to_der().as_bytes()).is_err());
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_refused() {
+    let p256 = SoftwareKey::from_secret(KeyType::P256, [5; 32]).unwrap();
+    let bytes = sign(&terms(&p256).maker(&grant(&maker(), 3)).unwrap(), &p256).to_string().into_bytes();
+    let (documents, lists) = (Documents::default(), lists(&p256, &[]));
+    let (issuer, subject) = (did(&p256), did(&maker()));
+    let judge = |bytes: &[u8]| {
+        Credential::parse(bytes)?.verify(&expected(&issuer, &subject), &known(&documents, &lists))
+    };
+    assert!(judge(&bytes).is_ok());
+    common::each_bit_flipped(&bytes, |bit, flipped| assert!(judge(flipped).is_err(), "bit {bit}"));
+    for len in 0..bytes.len() {
+        assert!(judge(&bytes[..len]).is_err(), "{len}");
+    }
 }

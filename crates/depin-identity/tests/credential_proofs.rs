@@ -2,7 +2,10 @@
 #![cfg(feature = "credentials")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // tests
 
+mod common;
 mod issuing;
+
+use std::sync::LazyLock;
 
 use depin_core::Timestamp;
 use depin_identity::credential::{
@@ -14,9 +17,13 @@ use serde_json::{Value, json};
 
 /// The verdict of somebody who trusts the root about the maker.
 fn verdict(credential: &Value) -> Result<VerifiedCredential, CredentialError> {
-    let (documents, lists) = (Documents::default(), lists(&root(), &[]));
-    Credential::parse(credential.to_string().as_bytes())?
-        .verify(&expected(&did(&root()), &did(&maker())), &known(&documents, &lists))
+    verdict_on(credential.to_string().as_bytes())
+}
+
+fn verdict_on(bytes: &[u8]) -> Result<VerifiedCredential, CredentialError> {
+    static LISTS: LazyLock<StatusLists> = LazyLock::new(|| lists(&root(), &[]));
+    let documents = Documents::default();
+    Credential::parse(bytes)?.verify(&expected(&did(&root()), &did(&maker())), &known(&documents, &LISTS))
 }
 
 fn unsigned() -> Value {
@@ -88,6 +95,25 @@ fn a_chain_of_proofs_holds_together() {
     assert!(matches!(verdict(&swapped), Err(CredentialError::Proof(ProofError::Signature { .. }))));
     let refused = Unsigned::new(&unsigned(), &second);
     assert!(refused.is_err());
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_of_a_set_and_of_a_chain_is_refused() {
+    let mut first = ProofOptions::of_key(&root().public().typed(), NOW).unwrap();
+    first.id = Some("urn:uuid:1".to_owned());
+    let mut second = ProofOptions::of_key(&key(8).public().typed(), NOW).unwrap();
+    let one = sign_as(&unsigned(), &root(), &first);
+    let set = sign_as(&one, &key(8), &second);
+    second.previous = vec!["urn:uuid:1".to_owned()];
+    let chain = sign_as(&one, &key(8), &second);
+    for signed in [set, chain] {
+        let bytes = signed.to_string().into_bytes();
+        assert!(verdict_on(&bytes).is_ok());
+        common::each_bit_flipped(&bytes, |bit, flipped| assert!(verdict_on(flipped).is_err(), "bit {bit}"));
+        for len in 0..bytes.len() {
+            assert!(verdict_on(&bytes[..len]).is_err(), "{len}");
+        }
+    }
 }
 
 #[test]

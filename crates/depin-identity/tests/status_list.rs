@@ -2,6 +2,7 @@
 #![cfg(feature = "credentials")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // tests
 
+mod common;
 mod issuing;
 
 use std::{
@@ -159,6 +160,18 @@ fn a_list_is_a_credential_that_holds() {
         sign(&Terms { status: None, ..terms(&root()) }.maker(&grant(&maker(), 1)).unwrap(), &root());
     let refused = verify(foreign.to_string().as_bytes(), LIST, NOW, 1_000);
     assert!(matches!(refused, Err(CredentialError::Type { .. })));
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_of_a_list_is_refused() {
+    let bytes = list(&root(), &[7]);
+    let judge = |bytes: &[u8]| verify(bytes, LIST, NOW, 1_000).map(|list| list.issuer().clone());
+    assert_eq!(judge(&bytes), Ok(did(&root())));
+    // A did:key that another bit makes is another issuer, who did not sign.
+    common::each_bit_flipped(&bytes, |bit, flipped| assert!(judge(flipped).is_err(), "bit {bit}"));
+    for len in 0..bytes.len() {
+        assert!(judge(&bytes[..len]).is_err(), "{len}");
+    }
 }
 
 #[test]
