@@ -4,10 +4,10 @@
 use std::sync::LazyLock;
 
 use depin::{Bundle, excerpt::Excerpt, log::Checkpoint};
-use depin_core::{Amount, Digest, Epoch, SignedDeal, Timestamp, cbor};
+use depin_core::{Amount, Digest, Epoch, KeyType, SignedDeal, Timestamp, cbor};
 use depin_identity::{
-    Action, Commitment, Domain, Head, OwnerSignature, Receipt, Registry, ReplayMarks, Report, Signature, SoftwareKey,
-    SignedBinding,
+    Action, Commitment, Domain, Head, OwnerSignature, Receipt, Registry, ReplayMarks, Report, Signature,
+    SignedBinding, SoftwareKey,
 };
 use depin_proof::possession::{Answer, Challenge};
 
@@ -15,6 +15,11 @@ use alloy::signers::SignerSync as _;
 
 #[path = "../../crates/depin/tests/common/mod.rs"]
 pub mod common;
+#[path = "../../crates/depin-device/tests/flash/mod.rs"]
+pub mod flash;
+pub mod hardware;
+pub mod keyfile;
+pub mod papers;
 
 use common::{Device, World, node_key, params, signed, terms, wallet};
 
@@ -85,7 +90,15 @@ fn envelopes(device: &Device) -> Vec<Vec<u8>> {
             .collect(),
     };
     let reports = [report(Vec::new(), &[]), report(vec![1; 300], &["cell", "serial"])];
-    reports.iter().map(|report| device.sign(report)).collect()
+    let network = params().network();
+    let sign = |key: SoftwareKey| reports.clone().map(|report| report.sign_with(&key, network));
+    signers(device).into_iter().flat_map(sign).flatten().collect()
+}
+
+/// A key of each type, the device's own first.
+pub fn signers(device: &Device) -> [SoftwareKey; 3] {
+    let other = |kind| SoftwareKey::from_secret(kind, [7; 32]).expect("7 is a secret key");
+    [device.key.clone(), other(KeyType::P256), other(KeyType::Secp256k1)]
 }
 
 fn receipts() -> Vec<Vec<u8>> {
@@ -114,12 +127,7 @@ fn bindings(device: &Device) -> Vec<SignedBinding> {
         Action::Register { active: true },
         Action::Rotate { new_key, last_boot: 1, last_sequence: 2 },
         Action::Compromise { key: device.id().key().id(), since: 1 },
-        Action::Transfer {
-            new_owner: next.address(),
-            new_key,
-            cut_over: Epoch(3),
-            voucher: Digest([5; 32]),
-        },
+        Action::Transfer { new_owner: next.address(), new_key, cut_over: Epoch(3), voucher: Digest([5; 32]) },
         Action::Suspend,
         Action::Deactivate,
     ];
@@ -134,10 +142,8 @@ fn bindings(device: &Device) -> Vec<SignedBinding> {
             let new_owner_signature =
                 if matches!(action, Action::Transfer { .. }) { sign(&next) } else { None };
             let message = binding.device_proof_message();
-            let by_keys = matches!(
-                action,
-                Action::Register { .. } | Action::Rotate { .. } | Action::Transfer { .. }
-            );
+            let by_keys =
+                matches!(action, Action::Register { .. } | Action::Rotate { .. } | Action::Transfer { .. });
             let device_proof: Option<Signature> = by_keys.then(|| device.key.signature(&message));
             let new_key_proof = action.new_key().map(|_| next_key.signature(&message));
             let by_owner = !matches!(action, Action::Rotate { .. });
