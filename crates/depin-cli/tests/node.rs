@@ -231,6 +231,49 @@ async fn a_device_whose_key_is_on_a_token_registers_and_reports() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guarded_door_takes_the_reports_of_a_device_that_brings_a_grant() {
+    let operator = Operator::new().await;
+    let key = format!("file:{}", operator.dir.path().join("grants.pem").display());
+    let with_key = |arguments: &[&str]| {
+        let mut command = depin(["device"]);
+        command.args(arguments).args(["--key", &key]).env("DEPIN_KEY_PASSWORD", "correct horse");
+        command
+    };
+    let word = |text: &str| text.split_whitespace().nth(1).unwrap().to_owned();
+    let issuer = word(&run(with_key(&["new", "--type", "ed25519"])).await.ok().stdout);
+    let launch =
+        format!("--launch --opens-in 3 --epoch-length 8 --grants-doors reports --grants-issuers {issuer}");
+    let node = Node::start(operator.command("node", &launch)).await;
+    let home = operator.dir.path().join("device");
+    let did = word(&run(device("new", &home, "").await).await.ok().stdout);
+    run(device("register", &home, &node.intake).await).await.ok();
+    run(device("run", &home, &node.intake).await)
+        .await
+        .fails(&["this takes a grant", "`depin device grant`"]);
+
+    let client = depin_lab::client::NodeClient::new(&node.intake, None).unwrap();
+    let network = client.network().await.unwrap().params.network().0.to_string();
+    let grant = [
+        "grant",
+        "--device",
+        &did,
+        "--network",
+        &network,
+        "--ownership-epoch",
+        "0",
+        "--until",
+        "2099-01-01T00:00:00Z",
+    ];
+    let kinds = ["--action", "submit:storage.set", "--action", "submit:storage.telemetry"];
+    let granted = run(with_key(&[grant.as_slice(), &kinds].concat())).await.ok().stdout;
+    std::fs::write(home.join("grant"), granted).unwrap();
+    let mut reporting = device("run", &home, &node.intake).await.spawn().unwrap();
+    node.until("a report is acknowledged", |metrics| metrics.of(ACCEPTED) > 0).await;
+    reporting.kill().await.unwrap();
+    node.process.terminate().await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_becomes_final_is_taken_in_long_before_the_next_epoch() {
     let operator = Operator::new().await;
     // Nothing is final when the registration is answered, and nothing else happens for an hour.

@@ -9,6 +9,7 @@ use depin::api::{
 use depin::{index::ClaimRow, rewards::ClaimRequest};
 use depin_core::{Address, Amount, DeviceId, SignedDeal};
 use depin_identity::SignedBinding;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::{Deserialize, de::DeserializeOwned};
 
 /// A connection to a node.
@@ -17,6 +18,7 @@ pub struct NodeClient {
     http: reqwest::Client,
     url: String,
     member: Option<u32>,
+    grant: Option<HeaderValue>,
 }
 
 /// A page of claims.
@@ -87,7 +89,12 @@ impl NodeClient {
         let https = url.starts_with("https:");
         let http = depin_evm::http_client(https).map_err(|error| ClientError::Http(error.to_string()))?;
         let http = http.build().map_err(|error| ClientError::Http(error.to_string()))?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), member })
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), member, grant: None })
+    }
+
+    /// The same, bringing a grant to every door.
+    pub fn with_grant(self, grant: Option<HeaderValue>) -> Self {
+        Self { grant, ..self }
     }
 
     /// The network.
@@ -142,12 +149,17 @@ impl NodeClient {
         }
     }
 
-    /// Has claims relayed; returns those that were not taken before.
+    /// Has claims relayed, by a grant about `device` if the node asks for one; returns those that were not taken before.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn relay(&self, claims: &[ClaimRequest]) -> Result<Vec<ClaimRequest>, ClientError> {
-        let relayed: Relayed = self.send(self.post(paths::RELAY).json(claims)).await?;
+    pub async fn relay(
+        &self,
+        claims: &[ClaimRequest],
+        device: Option<&DeviceId>,
+    ) -> Result<Vec<ClaimRequest>, ClientError> {
+        let about = device.map(|device| format!("?device={device}")).unwrap_or_default();
+        let relayed: Relayed = self.send(self.post(&format!("{}{about}", paths::RELAY)).json(claims)).await?;
         Ok(relayed.claimed)
     }
 
@@ -218,16 +230,20 @@ impl NodeClient {
             true => format!("{}{path}", self.url),
             false => format!("{}{path}?{}", self.url, query.join("&")),
         };
-        self.send(self.with_member(self.http.get(url))).await
+        self.send(self.introduced(self.http.get(url))).await
     }
 
     fn post(&self, path: &str) -> reqwest::RequestBuilder {
-        self.with_member(self.http.post(format!("{}{path}", self.url)))
+        self.introduced(self.http.post(format!("{}{path}", self.url)))
     }
 
-    fn with_member(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        match self.member {
-            Some(member) => request.header(MEMBER_HEADER, member),
+    /// Says who asks.
+    fn introduced(&self, mut request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        if let Some(member) = self.member {
+            request = request.header(MEMBER_HEADER, member);
+        }
+        match &self.grant {
+            Some(grant) => request.header(AUTHORIZATION, grant),
             None => request,
         }
     }

@@ -14,6 +14,9 @@ use depin_identity::{
     Action, Binding, DeviceSigner, Domain, OwnerSignature, SignError, SignedBinding, SoftwareKey,
 };
 use depin_proof::possession::PieceSet;
+use reqwest::header::HeaderValue;
+
+use crate::maker::CREDENTIAL;
 
 /// A device's directory, and its key, wherever that is.
 pub struct Device {
@@ -211,7 +214,7 @@ impl Device {
     /// # Errors
     /// [`DeviceError`].
     pub fn credentials(&self) -> Result<Option<Vec<u8>>, DeviceError> {
-        let path = self.dir.join("credential.json");
+        let path = self.dir.join(CREDENTIAL);
         let file = match fs::File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -224,6 +227,14 @@ impl Device {
             return Err(DeviceError::Content { path, expected: "credentials of at most 65,536 bytes" });
         }
         Ok(Some(shown))
+    }
+
+    /// The grant in its file `grant`, which it brings wherever it asks; none when it has no such file.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub fn grant(&self) -> Result<Option<HeaderValue>, DeviceError> {
+        read_grant(&self.dir.join("grant"))
     }
 
     /// The set of pieces that the node has from this device, as of the last boot; none before the first.
@@ -302,6 +313,23 @@ pub fn write_secret(path: &Path, key: &[u8; 32]) -> Result<(), DeviceError> {
         file.sync_all()
     };
     write().map_err(|error| DeviceError::Io { path: path.to_owned(), error })
+}
+
+/// The grant in the file `path`, as requests bring it; none when there is no such file.
+///
+/// # Errors
+/// [`DeviceError`].
+pub fn read_grant(path: &Path) -> Result<Option<HeaderValue>, DeviceError> {
+    let path = path.to_owned();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(DeviceError::Io { path, error }),
+    };
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", text.trim()))
+        .map_err(|_| DeviceError::Content { path, expected: "grant, as `depin device grant` prints it" })?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 /// Replaces a file as a whole, so that a crash leaves the old content or the new.

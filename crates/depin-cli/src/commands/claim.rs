@@ -1,11 +1,11 @@
 //! `depin claim`: take what an owner earned.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
-use depin_core::{Address, Amount};
+use depin_core::{Address, Amount, DeviceId};
 use depin_index::RootStatus;
-use depin_lab::client::NodeClient;
+use depin_lab::{client::NodeClient, device};
 use depin_rewards::ClaimRequest;
 
 #[derive(Debug, clap::Args)]
@@ -15,13 +15,20 @@ pub(crate) struct Arguments {
     /// The node.
     #[arg(long, default_value = "http://127.0.0.1:8600", env = "DEPIN_NODE")]
     node: String,
+    /// The device that the grant is about; the claims are for its owner.
+    #[arg(long, requires = "grant")]
+    device: Option<DeviceId>,
+    /// A file with a grant to claim, for a node that asks for one.
+    #[arg(long, value_name = "FILE", requires = "device")]
+    grant: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let client = NodeClient::new(&arguments.node, None)?;
+    let grant = arguments.grant.as_deref().map(device::read_grant).transpose()?.flatten();
+    let client = NodeClient::new(&arguments.node, None)?.with_grant(grant);
     let claims = client.claims(arguments.owner).await?;
     let open = claims.into_iter().filter(|claim| !claim.claimed && claim.status == RootStatus::Final);
     let account = arguments.owner;
@@ -30,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         .collect();
     let mut taken = Vec::new();
     for some in requests.chunks(100) {
-        taken.extend(client.relay(some).await?);
+        taken.extend(client.relay(some, arguments.device.as_ref()).await?);
     }
     let Ok(amount) = Amount::sum(taken.iter().map(|claim| claim.amount)) else {
         bail!("the claims exceed 2^128")

@@ -1,12 +1,14 @@
 //! Every key once: its name in the file, from which those of its variable and flag follow, what it means, and how it is read.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use depin::node::{Limits, NodeOptions};
+use depin_core::{DeviceId, KeyType};
+use depin_identity::grant::Grant;
 
 use super::Config;
 
@@ -80,6 +82,9 @@ impl Default for Config {
             rate: limits.rate,
             burst: limits.burst,
             proxies: limits.proxies,
+            grant_doors: Vec::new(),
+            grant_issuers: Vec::new(),
+            grants_revoked: Vec::new(),
             mqtt_url: None,
             mqtt_client_id: None,
             mqtt_username: None,
@@ -278,6 +283,36 @@ pub(super) const KEYS: &[Key] = &[
         shown_list
     ),
     key!(
+        "grants.doors",
+        List,
+        "DOORS",
+        "Doors that take grants: reports, claims, reading, admin; none of them without",
+        "a list of reports, claims, reading and admin",
+        grant_doors,
+        list,
+        shown_list
+    ),
+    key!(
+        "grants.issuers",
+        List,
+        "DIDS",
+        "Keys that may grant for every device and for the node, as did:keys; the node's own always may, and a device's for itself",
+        "a list of at most 6 did:keys of type Ed25519 or P-256",
+        grant_issuers,
+        issuers,
+        shown_list
+    ),
+    key!(
+        "grants.revoked",
+        List,
+        "IDS",
+        "Ids of grants that no longer count, as `depin verify` shows them",
+        "a list of ids, 64 hexadecimal digits each",
+        grants_revoked,
+        list,
+        shown_list
+    ),
+    key!(
         "mqtt.url",
         Text,
         "URL",
@@ -392,8 +427,15 @@ fn broker(text: &str) -> Option<Option<String>> {
     Some(Some(text.to_owned()))
 }
 
-fn list(text: &str) -> Option<Vec<IpAddr>> {
+fn list<T: FromStr>(text: &str) -> Option<Vec<T>> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse).collect()
+}
+
+/// With the node's own key and the device's, no more than are tried.
+fn issuers(text: &str) -> Option<Vec<DeviceId>> {
+    let fits = |issuer: &DeviceId| issuer.key().key_type() != KeyType::Secp256k1;
+    list(text)
+        .filter(|issuers| issuers.len() <= Grant::MAX_ISSUERS.saturating_sub(2) && issuers.iter().all(fits))
 }
 
 fn filter(text: &str) -> Option<String> {
@@ -429,7 +471,7 @@ fn shown_some_path(value: &Option<PathBuf>) -> Option<String> {
     value.as_deref().and_then(shown_path)
 }
 
-fn shown_list(value: &[IpAddr]) -> Option<String> {
+fn shown_list<T: ToString>(value: &[T]) -> Option<String> {
     let texts: Vec<String> = value.iter().filter_map(shown_text).collect();
     Some(std::format!("[{}]", texts.join(", ")))
 }

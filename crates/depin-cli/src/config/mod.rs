@@ -10,8 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use depin::node::{Limits, NodeOptions, mqtt::Broker};
+use depin::node::{GrantOptions, GuardedDoor, Limits, NodeOptions, mqtt::Broker};
+use depin_core::{DeviceId, Digest};
 use depin_evm::{Options, PrivateKeySigner, open_keystore, signer_from_env};
+use depin_identity::grant::GrantId;
 use depin_index::StreamLimits;
 use toml_edit::{Document, Item, TableLike, Value};
 
@@ -41,6 +43,9 @@ pub(crate) struct Config {
     pub(crate) rate: u32,
     pub(crate) burst: u32,
     pub(crate) proxies: Vec<IpAddr>,
+    pub(crate) grant_doors: Vec<GuardedDoor>,
+    pub(crate) grant_issuers: Vec<DeviceId>,
+    pub(crate) grants_revoked: Vec<Digest>,
     pub(crate) mqtt_url: Option<String>,
     pub(crate) mqtt_client_id: Option<String>,
     pub(crate) mqtt_username: Option<String>,
@@ -133,7 +138,16 @@ impl Config {
             keep_epochs: Some(self.keep_epochs).filter(|epochs| *epochs > 0),
             blocks_per_request: self.blocks_per_request,
             streams,
+            grants: self.grants(),
             ..NodeOptions::default()
+        }
+    }
+
+    fn grants(&self) -> GrantOptions {
+        GrantOptions {
+            doors: self.grant_doors.iter().copied().collect(),
+            issuers: self.grant_issuers.iter().map(|issuer| *issuer.key()).collect(),
+            revoked: self.grants_revoked.iter().copied().map(GrantId).collect(),
         }
     }
 
@@ -232,6 +246,15 @@ impl Config {
                     expected,
                 });
             }
+        }
+        if self.mqtt_url.is_some() && self.grant_doors.contains(&GuardedDoor::Reports) {
+            let key = "grants.doors";
+            wrong.push(Wrong {
+                place: place_of(sources, key),
+                key: key.into(),
+                found: "reports".into(),
+                expected: "other doors, since reports over MQTT bring no grant".into(),
+            });
         }
         let needs_url =
             self.mqtt_username.is_some() || self.mqtt_password_file.is_some() || self.mqtt_ca_file.is_some();

@@ -1,3 +1,6 @@
+use depin_core::KeyType;
+use depin_identity::SoftwareKey;
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../../packaging/depin.example.toml");
@@ -120,4 +123,27 @@ fn what_is_said_of_chain_and_streams_reaches_the_node() {
     assert_eq!((options.streams.clients, options.streams.clients_per_address), (9_000, 3));
     assert_eq!((config.chain().poll, config.chain().confirmations), (Duration::from_millis(250), 1));
     assert_eq!(Config::default().options().keep_epochs, None);
+}
+
+#[test]
+fn doors_take_the_grants_of_issuers_that_can_grant() {
+    let key = SoftwareKey::from_seed([7; 32]).public().typed();
+    let text = format!(
+        "[grants]\ndoors = [\"reports\", \"admin\"]\nissuers = [\"{}\"]\nrevoked = [\"0x{}\"]",
+        DeviceId(key),
+        "07".repeat(32)
+    );
+    let (config, problems) = read(&text);
+    assert_eq!(problems, Vec::new());
+    let grants = config.options().grants;
+    assert_eq!(grants.doors, [GuardedDoor::Reports, GuardedDoor::Administration].into());
+    assert_eq!((grants.issuers, grants.revoked), (vec![key], [GrantId(Digest([7; 32]))].into()));
+    assert!(wrong("[grants]\ndoors = [\"windows\"]").contains("reports, claims, reading and admin"));
+    let wallet = SoftwareKey::from_secret(KeyType::Secp256k1, [7; 32]).unwrap().public().typed();
+    let many = vec![format!("\"{}\"", DeviceId(key)); 7].join(", ");
+    for issuers in [format!("\"{}\"", DeviceId(wallet)), many] {
+        assert!(wrong(&format!("[grants]\nissuers = [{issuers}]")).contains("at most 6"));
+    }
+    let over_mqtt = "[grants]\ndoors = [\"reports\"]\n[mqtt]\nurl = \"mqtt://host:1883\"";
+    assert!(wrong(over_mqtt).contains("bring no grant"));
 }

@@ -13,6 +13,7 @@ mod error;
 mod facts;
 mod follow;
 mod gate;
+mod grants;
 mod health;
 mod http;
 mod index;
@@ -55,6 +56,10 @@ pub use self::{
     drive::{block_beacon, catalogue},
     error::NodeError,
     gate::Gate,
+    grants::{
+        GrantAuthority, GrantLayer, GrantOptions, GrantRefused, Grants, Guarded, GuardedDoor, Standing,
+        UnknownDoor,
+    },
     health::{Degraded, Health, Part},
     http::Readiness,
     journal::FileJournal,
@@ -111,6 +116,8 @@ pub struct NodeOptions {
     pub blocks_per_request: u64,
     /// How much the streams of changes may cost.
     pub streams: StreamLimits,
+    /// Which doors take grants, and whose.
+    pub grants: GrantOptions,
 }
 
 impl Default for NodeOptions {
@@ -121,6 +128,7 @@ impl Default for NodeOptions {
             disk: Arc::new(FileSystem),
             blocks_per_request: FollowConfig::default().max_span,
             streams: StreamLimits::default(),
+            grants: GrantOptions::default(),
         }
     }
 }
@@ -154,6 +162,7 @@ pub(crate) struct Inner {
     core: Arc<Mutex<Core>>,
     disk: Arc<dyn Disk>,
     keep_epochs: Option<u64>,
+    grants: GrantOptions,
     journal: Arc<dyn Journal>,
     store: Arc<SqliteStore>,
     intake: mpsc::Sender<intake::Work>,
@@ -213,7 +222,7 @@ impl Node {
     /// [`NodeError`].
     pub async fn open_on(parts: NodeParts, journal: Arc<dyn Journal>) -> Result<Self, NodeError> {
         let NodeParts { dir, network, info, key, chain, beacons, clock, tamper, options } = parts;
-        let NodeOptions { keep_epochs, disk, blocks_per_request, streams, .. } = options;
+        let NodeOptions { keep_epochs, disk, blocks_per_request, streams, grants, .. } = options;
         let bundles = dir.join("bundles");
         let made = disk.create_dir(&bundles).and_then(|()| disk.sync_dir(&dir));
         made.map_err(|error| NodeError::Io { path: bundles, error })?;
@@ -233,6 +242,7 @@ impl Node {
             core: Arc::new(Mutex::new(Core::new(State::new(domain)))),
             disk,
             keep_epochs,
+            grants,
             strangers: StdMutex::default(),
             dir,
             network,

@@ -15,6 +15,7 @@ mod dev;
 mod disk;
 mod dispute;
 mod failure;
+mod grants;
 mod intake;
 #[cfg(feature = "mqtt")]
 mod kill;

@@ -1,17 +1,21 @@
 //! What devices and customers send, and what they need to know for that.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{FromRequest, Path, Query, Request, State},
     http::{HeaderMap, StatusCode},
 };
-use depin_core::{Address, DeviceId, SignedDeal, cbor};
-use depin_identity::{Envelope, SignedBinding};
+use depin_core::{Address, DeviceId, SignedDeal, Text, cbor};
+use depin_identity::{
+    Envelope, SignedBinding,
+    grant::{Holder, Right},
+};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
@@ -23,6 +27,7 @@ use crate::{
     api::{self, MEMBER_HEADER, NetworkInfo, ReportResults},
     node::{
         Inner,
+        grants::{GrantRefused, Grants},
         intake::{Item, Refused, Work},
     },
     state::{DealState, DeviceState},
@@ -121,16 +126,46 @@ pub(in crate::node) async fn enter<T>(
 
 pub(super) async fn reports(
     State(inner): State<Arc<Inner>>,
+    Extension(grants): Extension<Option<Grants>>,
     headers: HeaderMap,
     Sent { bytes, room }: Sent,
 ) -> Result<Json<ReportResults>, Failure> {
     let begun = Instant::now();
     let envelopes = split(&bytes)?;
     drop(bytes);
+    if let Some(grants) = grants {
+        may_submit(&inner, &grants, &headers, &envelopes).await?;
+    }
     let member = member(&inner, &headers);
     let results = enter(&inner, member, room, |reply| Item::Reports(envelopes, reply)).await?;
     inner.metrics.answered("http", &results, begun.elapsed());
     Ok(Json(ReportResults { results }))
+}
+
+/// Whether the grant allows every kind of report that was sent. It is about one device, so another's report ends this at once. Whether the device itself signed is
+/// seen later: no grant makes up for a signature.
+async fn may_submit(
+    inner: &Inner,
+    grants: &Grants,
+    headers: &HeaderMap,
+    envelopes: &[Vec<u8>],
+) -> Result<(), GrantRefused> {
+    let core = inner.lock().await;
+    let mut wanted = BTreeSet::new();
+    for (report, envelope) in envelopes.iter().enumerate() {
+        let about = || {
+            let envelope = Envelope::parse(envelope).ok()?;
+            let known = core.fold.state.registry.by_key(&envelope.key_id())?;
+            let kind = Text::new(envelope.checked_before_in_place().ok()?.kind).ok()?;
+            Some((known.record.device, kind))
+        };
+        wanted.insert(about().ok_or(GrantRefused::Stranger { report })?);
+    }
+    drop(core);
+    for (device, kind) in wanted {
+        grants.check(headers, device, Right::Submit(kind), Some(Holder::Device(device))).await?;
+    }
+    Ok(())
 }
 
 /// The envelopes of a CBOR sequence.

@@ -8,7 +8,7 @@ mod reading;
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
@@ -16,7 +16,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Inner, Node, intake::Refused, page, serve::Late};
+use depin_identity::grant::Right;
+
+use super::{Inner, Node, grants::GuardedDoor, intake::Refused, page, serve::Late};
 use crate::api::{ApiError, ApiErrorBody, paths};
 
 pub use self::admin::Readiness;
@@ -27,14 +29,13 @@ pub(super) use self::intake::{enter, split};
 impl Node {
     /// Intake and reading on one router, as a network for development serves them.
     pub fn router(&self) -> Router {
-        let inner = Arc::clone(&self.0);
-        let routes = intake_routes().merge(reading_routes()).with_state(Arc::clone(&inner));
-        finish(routes.merge(index(&inner)).fallback(nothing))
+        let sending = intake_routes(self).merge(relay_routes(self)).with_state(Arc::clone(&self.0));
+        finish(sending.merge(self.readable()).fallback(nothing))
     }
 
     /// What devices and customers send: reports, registrations, credentials, deals; and what they need to know for that: network, status, work, credit.
     pub fn intake(&self) -> Router {
-        let routes = intake_routes()
+        let routes = intake_routes(self)
             .route(paths::NETWORK, get(intake::network))
             .route(OPENAPI, get(openapi::document));
         finish(routes.with_state(Arc::clone(&self.0)).fallback(depin_index::http::not_found))
@@ -42,7 +43,16 @@ impl Node {
 
     /// What everybody may read: the index, its stream, bundles, the page; and the relay that takes claims.
     pub fn reading(&self) -> Router {
-        finish(reading_routes().with_state(Arc::clone(&self.0)).merge(index(&self.0)).fallback(nothing))
+        finish(relay_routes(self).with_state(Arc::clone(&self.0)).merge(self.readable()).fallback(nothing))
+    }
+
+    /// Everything that is read, behind the layer that asks for grants, if any.
+    fn readable(&self) -> Router {
+        let routes = reading_routes().with_state(Arc::clone(&self.0)).merge(index(&self.0));
+        match self.grant_layer(GuardedDoor::Reading, Right::Use(INDEX.into())) {
+            Some(layer) => routes.layer(layer),
+            None => routes,
+        }
     }
 
     /// What operators and their monitoring ask: `/healthz`, `/readyz`, `/metrics`. Not for the public.
@@ -51,11 +61,19 @@ impl Node {
             .route("/healthz", get(admin::alive))
             .route("/readyz", get(admin::ready))
             .route("/metrics", get(admin::metrics));
-        routes.with_state(Arc::clone(&self.0)).fallback(admin::nothing).layer(middleware::from_fn(harmless))
+        let routes = routes.with_state(Arc::clone(&self.0)).fallback(admin::nothing);
+        let routes = match self.grant_layer(GuardedDoor::Administration, Right::Administer) {
+            Some(layer) => routes.layer(layer),
+            None => routes,
+        };
+        routes.layer(middleware::from_fn(harmless))
     }
 }
 
-fn intake_routes() -> Router<Arc<Inner>> {
+/// The private service whose use a grant allows that lets read.
+const INDEX: &str = "index";
+
+fn intake_routes(node: &Node) -> Router<Arc<Inner>> {
     Router::new()
         .route(paths::STATUS, get(intake::status))
         .route(paths::REPORTS, post(intake::reports))
@@ -65,15 +83,21 @@ fn intake_routes() -> Router<Arc<Inner>> {
         .route(paths::DEALS, post(intake::deal))
         .route(&format!("{}/{{device}}", paths::WORK), get(intake::work))
         .route(&format!("{}/{{customer}}", paths::CREDIT), get(intake::credit))
+        .layer(Extension(node.grants(GuardedDoor::Reports)))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+fn relay_routes(node: &Node) -> Router<Arc<Inner>> {
+    Router::new()
+        .route(paths::RELAY, post(reading::relay))
+        .layer(Extension(node.grants(GuardedDoor::Claims)))
+        .layer(DefaultBodyLimit::max(reading::MAX_CLAIMS_BODY))
 }
 
 fn reading_routes() -> Router<Arc<Inner>> {
     Router::new()
-        .route(paths::RELAY, post(reading::relay))
         .route(&format!("{}/{{epoch}}", paths::BUNDLES), get(reading::bundle))
         .route(&format!("{}/{{epoch}}/devices/{{device}}", paths::BUNDLES), get(reading::excerpt))
-        .layer(DefaultBodyLimit::max(reading::MAX_CLAIMS_BODY))
 }
 
 fn index(inner: &Inner) -> Router {
@@ -135,7 +159,7 @@ async fn harmless(request: Request, next: Next) -> Response {
 pub(super) struct Failure(StatusCode, ApiErrorBody);
 
 impl Failure {
-    fn new(status: StatusCode, code: &str, message: impl Into<String>, next: &str) -> Self {
+    pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>, next: &str) -> Self {
         Self(status, ApiErrorBody { code: code.into(), message: message.into(), next: next.into() })
     }
 
@@ -173,7 +197,11 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let retry = self.0 == StatusCode::TOO_MANY_REQUESTS || self.0 == StatusCode::SERVICE_UNAVAILABLE;
-        let mut response = (self.0, Json(ApiError { error: self.1 })).into_response();
+        let status = self.0;
+        let mut response = (status, Json(ApiError { error: self.1 })).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if retry {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -3,27 +3,41 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     body::{Body, Bytes},
-    extract::{Path, State, rejection::BytesRejection},
-    http::{HeaderValue, StatusCode, header},
+    extract::{Path, Query, State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use depin_core::{DeviceId, Epoch};
+use depin_identity::grant::Right;
 use depin_rewards::{ClaimRequest, LedgerError, PayoutLedger};
+use serde::Deserialize;
 use serde_json::json;
 use tokio_util::io::ReaderStream;
 
 use super::Failure;
-use crate::node::{Inner, bundle_path};
+use crate::node::{
+    Inner, bundle_path,
+    grants::{GrantRefused, Grants},
+};
 
 /// A hundred claims with the longest proofs take half of this.
 pub(super) const MAX_CLAIMS_BODY: usize = 1 << 20;
 /// Bytes of a bundle that are read at once.
 const PIECE: usize = 64 << 10;
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct About {
+    device: Option<String>,
+}
+
 pub(super) async fn relay(
     State(inner): State<Arc<Inner>>,
+    Extension(grants): Extension<Option<Grants>>,
+    Query(About { device }): Query<About>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<serde_json::Value>, Failure> {
     let body = body.map_err(|rejection| Failure::unread(rejection.status(), &rejection))?;
@@ -31,6 +45,13 @@ pub(super) async fn relay(
         .map_err(|error| Failure::bad(error, "send a list of claims as JSON"))?;
     if claims.len() > 100 {
         return Err(Failure::bad(format!("{} claims", claims.len()), "send at most 100 at once"));
+    }
+    if let Some(grants) = grants {
+        let next = "name the device that the grant is about by its did:key: ?device=did:key:z…";
+        let device = device.and_then(|text| text.parse().ok());
+        let device =
+            device.ok_or_else(|| Failure::bad("claims here take a grant, and no device is named", next))?;
+        may_claim(&inner, &grants, &headers, device, &claims).await?;
     }
     let refused = |error: LedgerError| {
         let next = "read the claims again, then retry";
@@ -46,6 +67,25 @@ pub(super) async fn relay(
     }
     ledger.claim(&open).await.map_err(refused)?;
     Ok(Json(json!({ "claimed": open })))
+}
+
+/// Whether the grant allows to claim for the device, and every claim is for whoever owned it in the epoch.
+async fn may_claim(
+    inner: &Inner,
+    grants: &Grants,
+    headers: &HeaderMap,
+    device: DeviceId,
+    claims: &[ClaimRequest],
+) -> Result<(), GrantRefused> {
+    grants.check(headers, device, Right::Claim, None).await?;
+    let core = inner.lock().await;
+    let record = core.fold.state.registry.device(&device).ok_or(GrantRefused::Unknown { device })?;
+    match claims.iter().find(|claim| record.owner_at(claim.epoch) != claim.account) {
+        Some(ClaimRequest { account, epoch, .. }) => {
+            Err(GrantRefused::Account { device, account: *account, epoch: *epoch })
+        }
+        None => Ok(()),
+    }
 }
 
 pub(super) async fn bundle(
