@@ -13,13 +13,14 @@ mod support;
 use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value;
-use support::{Run, amount, count, depin, dev, files, hex, keys, run};
+use support::{Network, Run, amount, count, depin, dev, files, hex, keys, run};
 
 /// What a self-dealer begins with, in base units.
 const ALLOWANCE: u128 = 1_000_000 * 10_u128.pow(18);
 
 /// One cheater of each kind.
-const ALL_ATTACKS: [&str; 5] = ["partial-storage", "replay", "clone", "uptime", "self-dealing"];
+const ALL_ATTACKS: [&str; 6] =
+    ["partial-storage", "replay", "clone", "uptime", "self-dealing", "counterfeit"];
 
 fn bundles(state: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
     files(&state.join("bundles"))
@@ -29,7 +30,7 @@ fn bundles(state: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
 async fn a_run_says_what_it_did_and_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("network");
-    let arguments = "--sector storage --devices 4 --cheaters 5 --seed 9 --once --json --epochs";
+    let arguments = "--sector storage --devices 4 --cheaters 6 --seed 9 --once --json --epochs";
     let first = run(dev(&state, &format!("{arguments} 3"))).await.ok().json();
     check_network(&first["network"]);
     check_epochs(&first["epochs"], 0..3);
@@ -76,7 +77,7 @@ fn check_network(network: &Value) {
     let mut addresses: Vec<&str> = keys(contracts).iter().map(|name| hex(&contracts[*name], 20)).collect();
     addresses.sort_unstable();
     addresses.dedup();
-    assert_eq!(addresses.len(), 4, "{network}");
+    assert_eq!(addresses.len(), 5, "{network}");
 }
 
 fn check_epochs(epochs: &Value, expected: std::ops::Range<u64>) {
@@ -109,8 +110,8 @@ fn check_epochs(epochs: &Value, expected: std::ops::Range<u64>) {
         assert!(minted > 0 && minted * 10 <= burned * 9, "{epoch}");
         assert_eq!(hex(&epoch["root"], 32), hex(&epoch["root_on_chain"], 32));
         hex(&epoch["bundle_digest"], 32);
-        // Four honest ones and the self-dealer; deleted data, a replay and a mere claim of uptime.
-        assert_eq!(epoch["verdicts"], serde_json::json!({ "accept": 5, "reject": 3, "inconclusive": 0 }));
+        // Four honest ones and the self-dealer; deleted data, a replay, a mere claim of uptime, and a device without a maker.
+        assert_eq!(epoch["verdicts"], serde_json::json!({ "accept": 5, "reject": 4, "inconclusive": 0 }));
     }
 }
 
@@ -135,7 +136,7 @@ fn check_cheaters(report: &Value) {
         cheaters.iter().map(|cheater| cheater["attack"].as_str().unwrap()).collect::<Vec<_>>(),
         ALL_ATTACKS
     );
-    for cheater in &cheaters[..4] {
+    for cheater in cheaters.iter().filter(|cheater| cheater["attack"] != "self-dealing") {
         for field in ["earned", "claimed", "balance", "units"] {
             assert_eq!(cheater[field], "0", "{cheater}");
         }
@@ -158,7 +159,7 @@ fn check_cheaters(report: &Value) {
 
 fn check_customers(report: &Value) {
     let customers: Vec<&Value> = rows(report, "customers").collect();
-    assert_eq!(customers.len(), 3, "two for seven providers, and the self-dealer");
+    assert_eq!(customers.len(), 3, "two for eight providers, and the self-dealer");
     for customer in customers {
         assert_eq!(keys(customer), ["address", "burned", "paid"]);
         hex(&customer["address"], 20);
@@ -177,6 +178,57 @@ fn check_rejections(rejections: &Value) {
     // From the second epoch on there is something to replay.
     assert_eq!(counts["replayed"], 2, "{counts:?}");
     assert!(counts["wrong"] >= 3 && counts["uptime-is-not-work"] >= 3, "{counts:?}");
+    // What the counterfeit sends in each epoch: what it keeps, and how it is.
+    assert_eq!(counts["not-admitted"], 6, "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_provider_without_a_maker_is_refused_with_the_reason_on_its_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("network");
+    let members = "--devices 1 --cheaters 1 --attack counterfeit --seed 11";
+    let report = run(dev(&state, &format!("{members} --epochs 2 --once --json"))).await.ok().json();
+    assert_eq!(report["audit"], serde_json::json!({ "recomputed": 2, "matching": 2 }));
+    let [honest, counterfeit] = [0, 1].map(|at| report["devices"][at].clone());
+    assert!(amount(&honest["earned"]) > 0 && counterfeit["earned"] == "0", "{report}");
+    // It was given pieces, and keeps them: what it lacks is a maker's word.
+    let kept = files(&state.join("providers/cheater-0-counterfeit/pieces"));
+    assert!(!kept.is_empty());
+    let log = std::fs::read_to_string(state.join("providers/cheater-0-counterfeit/log")).unwrap();
+    assert!(log.contains("the credentials are refused") && log.contains("signed nothing here"), "{log}");
+    let network = Network::start(dev(&state, members)).await;
+    let http = depin_evm::http_client(false).unwrap().build().unwrap();
+    let did = counterfeit["did"].as_str().unwrap();
+    let page = http.get(format!("{}/api/v1/devices/{did}/verdicts", network.url)).send().await.unwrap();
+    let page = String::from_utf8(page.bytes().await.unwrap().to_vec()).unwrap();
+    assert!(page.contains("not-admitted") && page.contains("show credentials that hold"), "{page}");
+    network.kill().await;
+}
+
+#[tokio::test]
+async fn a_provider_takes_pieces_from_those_alone_whom_its_device_granted_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("network");
+    let network = Network::start(dev(&state, "--devices 2 --seed 12")).await;
+    network.phase("commit", 0).await;
+    let config = std::fs::read(state.join("customers/customer-0/config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    let [own, other] = [0, 1].map(|at| config["orders"][at]["grant"].as_str().unwrap().to_owned());
+    assert_ne!(own, other);
+    let address = config["orders"][0]["address"].as_str().unwrap();
+    let http = depin_evm::http_client(false).unwrap().build().unwrap();
+    let put = |grant: Option<&str>| {
+        let request = http.put(format!("http://{address}/pieces/nonsense")).body("x");
+        let request = match grant {
+            Some(grant) => request.bearer_auth(grant),
+            None => request,
+        };
+        async { request.send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(put(None).await, 401);
+    assert_eq!(put(Some(&other)).await, 403, "another provider's");
+    assert_eq!(put(Some(&own)).await, 400, "let in, and told that this is no piece");
+    network.kill().await;
 }
 
 #[tokio::test]

@@ -65,9 +65,21 @@ async fn whoever_has_a_device_takes_part_and_whoever_earned_claims() {
         .await
         .fails(&["http://127.0.0.1:1", "cannot be reached"]);
 
+    let registered = run(depin(["device", "register", "--dir", own, "--node", &url])).await.ok();
+    assert!(
+        !registered.stdout.contains("admitted") && registered.stderr.contains("credential.json"),
+        "{registered:?}"
+    );
+    let maker = state.join("maker");
+    let vouched =
+        run(depin(["device", "vouch", "--maker", maker.to_str().unwrap(), "--device", &did])).await.ok();
+    std::fs::write(dir.path().join("own/credential.json"), vouched.stdout).unwrap();
     for _ in 0..2 {
         let registered = run(depin(["device", "register", "--dir", own, "--node", &url])).await.ok();
-        assert!(registered.stdout.contains(&did), "asking again changes nothing: {registered:?}");
+        assert!(
+            registered.stdout.contains(&did) && registered.stdout.contains("admitted"),
+            "asking again changes nothing: {registered:?}"
+        );
     }
     let work = network.client().work(&did.parse().unwrap()).await.unwrap();
     assert_eq!(work.record.unwrap().owner, owner.parse::<depin_core::Address>().unwrap());

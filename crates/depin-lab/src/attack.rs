@@ -19,12 +19,14 @@ pub enum Attack {
     Uptime,
     /// Is its own customer, for data it made up.
     SelfDealing,
+    /// Has no maker, and shows a credential in a maker's name that it signed itself. Keeps what it is given.
+    Counterfeit,
 }
 
 impl Attack {
     /// Every attack, in the order in which cheaters take them up.
-    pub const ALL: [Self; 5] =
-        [Self::PartialStorage, Self::Replay, Self::Clone, Self::Uptime, Self::SelfDealing];
+    pub const ALL: [Self; 6] =
+        [Self::PartialStorage, Self::Replay, Self::Clone, Self::Uptime, Self::SelfDealing, Self::Counterfeit];
 
     /// The attack of the cheater with this number: each of `attacks` once, then from the start; each there is if `attacks` is empty.
     pub fn of_cheater(number: usize, attacks: &[Self]) -> Self {
@@ -45,6 +47,7 @@ impl Attack {
             Self::Clone => "clone",
             Self::Uptime => "uptime",
             Self::SelfDealing => "self-dealing",
+            Self::Counterfeit => "counterfeit",
         }
     }
 }
@@ -57,7 +60,9 @@ impl fmt::Display for Attack {
 
 /// No attack of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no attack {found:?}; use one of partial-storage, replay, clone, uptime, self-dealing")]
+#[error(
+    "there is no attack {found:?}; use one of partial-storage, replay, clone, uptime, self-dealing, counterfeit"
+)]
 pub struct UnknownAttack {
     found: String,
 }
@@ -79,9 +84,9 @@ mod tests {
 
     #[test]
     fn each_attack_once_then_again() {
-        let first: Vec<_> = (0..5).map(|number| Attack::of_cheater(number, &[])).collect();
+        let first: Vec<_> = (0..6).map(|number| Attack::of_cheater(number, &[])).collect();
         assert_eq!(first, Attack::ALL);
-        assert_eq!(Attack::of_cheater(5, &[]), Attack::PartialStorage);
+        assert_eq!(Attack::of_cheater(6, &[]), Attack::PartialStorage);
         assert_eq!(Attack::of_cheater(2, &[Attack::SelfDealing, Attack::Clone]), Attack::SelfDealing);
         for attack in Attack::ALL {
             assert_eq!(attack.name().parse(), Ok(attack));

@@ -43,6 +43,8 @@ pub struct Order {
     pub address: SocketAddr,
     /// The files, each a piece.
     pub files: Vec<PathBuf>,
+    /// What lets it hand pieces over there, in base64url: a grant of the provider's device.
+    pub grant: String,
 }
 
 /// Why a customer stopped.
@@ -142,7 +144,7 @@ impl Customer {
                 let piece = piece_of(file)?;
                 let bytes = tokio::fs::read(file).await;
                 let bytes = bytes.map_err(|error| StoreError::Io { path: file.clone(), error })?;
-                hand_over(order.address, &piece.commitment().to_string(), bytes).await?;
+                hand_over(order, &piece.commitment().to_string(), bytes).await?;
                 pieces.push(piece);
             }
             let deal = self.deal(order.device, PieceSet::new(pieces)?, status.epoch, nonce)?;
@@ -200,11 +202,12 @@ impl Customer {
 }
 
 /// Sends a piece to a provider.
-async fn hand_over(address: SocketAddr, cid: &str, bytes: Vec<u8>) -> Result<(), CustomerError> {
-    let failed = |reason: String| CustomerError::Provider { address, reason };
+async fn hand_over(order: &Order, cid: &str, bytes: Vec<u8>) -> Result<(), CustomerError> {
+    let Order { address, grant, .. } = order;
+    let failed = |reason: String| CustomerError::Provider { address: *address, reason };
     let http = depin_evm::http_client(false).map_err(|error| failed(error.to_string()))?;
     let http = http.build().map_err(|error| failed(error.to_string()))?;
-    let request = http.put(format!("http://{address}/pieces/{cid}")).body(bytes);
+    let request = http.put(format!("http://{address}/pieces/{cid}")).bearer_auth(grant).body(bytes);
     let response = request.send().await.map_err(|error| failed(error.to_string()))?;
     let status = response.status();
     if status.is_success() {

@@ -1,21 +1,7 @@
 //! A storage provider: keeps pieces on this machine's disk and shows that it does. Honest, or cheating.
 
-use std::{
-    fs::File,
-    io::{self, Seek, SeekFrom, Write},
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Path as UrlPath, State},
-    http::StatusCode,
-    routing::put,
-};
 use depin::{
     admission::Admitted,
     api::{NetworkInfo, Phase, ReportResult, Status},
@@ -27,7 +13,7 @@ use depin_identity::{
     place::{self, PlaceError},
 };
 use depin_proof::{
-    commp::{Piece, PieceCommitment},
+    commp::Piece,
     possession::{self, Answer, Challenge, PieceSet, PossessionParams},
 };
 use minicbor::{Decode, Encode};
@@ -36,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attack::Attack,
     client::{ClientError, NodeClient},
-    data::MAX_DATA,
     device::{self, Device, DeviceError},
+    keeper,
     pieces::{PieceStore, StoreError},
     private::{self, PrivateError},
 };
@@ -164,7 +150,7 @@ impl Provider {
     /// [`ProviderError`].
     pub async fn start_device(config: ProviderConfig, device: Device) -> Result<Self, ProviderError> {
         let store = PieceStore::open(&config.dir.join("pieces"))?;
-        let client = NodeClient::new(&config.node, config.member)?;
+        let client = NodeClient::new(&config.node, config.member)?.with_grant(device.grant()?);
         let info = client.network().await?;
         let params = possession_params(&info)?;
         let key: Arc<dyn DeviceSigner> = match &config.victim {
@@ -174,15 +160,11 @@ impl Provider {
         let listener =
             tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(ProviderError::Listen)?;
         let address = listener.local_addr().map_err(ProviderError::Listen)?;
-        let keeper = Arc::new(Keeper { store: store.clone(), attack: config.attack });
-        let limit = usize::try_from(MAX_DATA).unwrap_or(usize::MAX);
-        let app = Router::new()
-            .route("/pieces/{cid}", put(take_piece))
-            .layer(DefaultBodyLimit::max(limit))
-            .with_state(keeper);
+        let claimed = DeviceId(key.public_key());
+        let app = keeper::door(store.clone(), config.attack, client.clone(), info.params.network(), claimed);
         tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(Self {
-            claimed: DeviceId(key.public_key()),
+            claimed,
             sent_set: device.committed_set()?,
             device,
             key,
@@ -228,6 +210,11 @@ impl Provider {
     /// Where customers hand over pieces.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The network.
+    pub const fn network(&self) -> &NetworkInfo {
+        &self.info
     }
 
     /// The device it claims to be.
@@ -440,78 +427,4 @@ fn possession_params(info: &NetworkInfo) -> Result<PossessionParams, ProviderErr
     let found = services.iter().find(|service| service.service == possession::SERVICE);
     let found = found.ok_or_else(|| ProviderError::Service("it has no verifier for it".into()))?;
     cbor::from_slice(&found.params).map_err(|error| ProviderError::Service(error.to_string()))
-}
-
-/// Takes pieces from customers.
-#[derive(Debug)]
-struct Keeper {
-    store: PieceStore,
-    attack: Option<Attack>,
-}
-
-async fn take_piece(
-    State(keeper): State<Arc<Keeper>>,
-    UrlPath(cid): UrlPath<String>,
-    bytes: Bytes,
-) -> Result<StatusCode, (StatusCode, String)> {
-    let bad = |error: &dyn std::fmt::Display| (StatusCode::BAD_REQUEST, error.to_string());
-    let expected: PieceCommitment = cid.parse().map_err(|error| bad(&error))?;
-    let take = tokio::task::spawn_blocking(move || keeper.take(expected, &bytes));
-    match take.await {
-        Ok(Ok(())) => Ok(StatusCode::CREATED),
-        Ok(Err(error @ StoreError::Io { .. })) => Err((StatusCode::INSUFFICIENT_STORAGE, error.to_string())),
-        Ok(Err(error)) => Err(bad(&error)),
-        Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
-    }
-}
-
-impl Keeper {
-    fn take(&self, expected: PieceCommitment, bytes: &[u8]) -> Result<(), StoreError> {
-        let piece = self.store.put(expected, bytes)?;
-        let path = self.store.path(&piece);
-        let lost = match self.attack {
-            Some(Attack::PartialStorage) => delete_a_twentieth(&path, piece.size()),
-            // Nothing is kept; the file only looks as if.
-            Some(Attack::Uptime) => File::create(&path).and_then(|file| file.set_len(piece.size())),
-            _ => Ok(()),
-        };
-        lost.map_err(|error| StoreError::Io { path, error })
-    }
-}
-
-/// Overwrites every twentieth block of 32 bytes with zeros, or the last byte of a smaller file.
-fn delete_a_twentieth(path: &Path, size: u64) -> io::Result<()> {
-    let mut file = File::options().write(true).open(path)?;
-    let mut at = 0_u64;
-    let mut step = 608_u64;
-    if size <= 640 {
-        at = size.saturating_sub(size.div_ceil(20));
-        step = size;
-    }
-    while at < size {
-        let len = usize::try_from(size.saturating_sub(at).min(32)).unwrap_or(32);
-        file.seek(SeekFrom::Start(at))?;
-        file.write_all(&vec![0; len])?;
-        at = at.saturating_add(32).saturating_add(step);
-    }
-    file.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cheater_loses_a_twentieth_of_what_it_keeps() {
-        let dir = tempfile::tempdir().unwrap();
-        for size in [1_usize, 100, 640, 64_000, 100_001] {
-            let path = dir.path().join("piece");
-            std::fs::write(&path, vec![1; size]).unwrap();
-            delete_a_twentieth(&path, u64::try_from(size).unwrap()).unwrap();
-            let after = std::fs::read(&path).unwrap();
-            let lost = after.iter().filter(|byte| **byte == 0).count();
-            assert_eq!(after.len(), size);
-            assert!(lost >= (size / 20).max(1) && lost <= size / 19 + 33, "{size}: {lost}");
-        }
-    }
 }

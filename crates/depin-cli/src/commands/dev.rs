@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// Honest devices; cheaters come on top.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=200))]
     devices: u16,
-    /// Cheaters on top of them: deletes data, replays, clones a key, claims uptime, deals with itself; then from the start.
+    /// Cheaters on top of them: deletes data, replays, clones a key, claims uptime, deals with itself, has no maker; then from the start.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=100))]
     cheaters: u16,
     /// Epochs to run [default: 3 with --once, otherwise until stopped].
@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     /// The operator: `honest`, `drops` a device's answer, or `backdates` a friend's.
     #[arg(long, default_value = "honest")]
     operator: Operator,
-    /// The attacks that cheaters take up in turn, instead of each: partial-storage, replay, clone, uptime, self-dealing.
+    /// The attacks that cheaters take up in turn, instead of each: partial-storage, replay, clone, uptime, self-dealing, counterfeit.
     #[arg(long, value_name = "ATTACK")]
     attack: Vec<Attack>,
     /// Leave claims to their owners, or to whoever claims for them; otherwise the node claims for everybody.

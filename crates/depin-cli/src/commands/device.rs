@@ -10,6 +10,7 @@ use depin_identity::signer::{CheckResult, DeviceCheck, DeviceUrl};
 use depin_lab::{
     client::NodeClient,
     device::{self, Device},
+    maker::{CREDENTIAL, Maker},
     private,
     provider::{Provider, ProviderConfig},
 };
@@ -30,6 +31,15 @@ pub(crate) enum Command {
     Grant(super::grant::Issue),
     /// Take rights away from a grant before passing it on; needs no key. Prints the token.
     Narrow(super::grant::Narrow),
+    /// Print what a maker's device shows to be let in, for its credential.json. For makers on this machine, such as that of `depin dev`.
+    Vouch {
+        /// The maker's directory.
+        #[arg(long)]
+        maker: PathBuf,
+        /// The device.
+        #[arg(long)]
+        device: DeviceId,
+    },
     /// Bind a device to its owner and have that recorded on chain; the node's operator pays the gas. Then show what is in its credential.json,
     /// if the network asks for credentials: again whenever they were issued anew.
     Register(Place),
@@ -116,14 +126,28 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
         Command::Check { url, json } => return check(&url, json).await,
         Command::Grant(arguments) => return super::grant::issue(arguments).await,
         Command::Narrow(arguments) => return super::grant::narrow(arguments),
+        Command::Vouch { maker, device } => {
+            println!("{}", String::from_utf8(Maker::open(&maker)?.vouch(&device)?)?);
+        }
         Command::Register(place) => {
             let client = NodeClient::new(&place.node, None)?;
             let status = client.status_now().await?;
             let mut provider = start(&place).await?;
             provider.register(&status).await?;
             println!("registered {} for {}", provider.claimed(), provider.device().owner());
-            if let Some(Admitted { root, serial, until, .. }) = provider.show().await? {
-                println!("admitted  serial {serial} under {root}, until {until}");
+            match provider.show().await? {
+                Some(Admitted { root, serial, until, .. }) => {
+                    println!("admitted  serial {serial} under {root}, until {until}");
+                }
+                None if provider.network().params.admission.is_some() => {
+                    let path = place.dir.join(CREDENTIAL);
+                    eprintln!(
+                        "this network counts a device only by its maker's word: put what the maker gave you (`depin device vouch`) into {}, then register again",
+                        path.display()
+                    );
+                    return Ok(ExitCode::SUCCESS);
+                }
+                None => {}
             }
             let key = place.key.as_ref().map(|url| format!(" --key '{url}'")).unwrap_or_default();
             eprintln!("next: depin device run --dir {}{key} --node {}", place.dir.display(), place.node);

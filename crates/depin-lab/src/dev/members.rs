@@ -10,6 +10,7 @@ use std::{
 
 use depin::node::Node;
 use depin_core::{Address, Amount, DeviceId};
+use depin_identity::grant::GrantError;
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -17,7 +18,10 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{DevConfig, DevError, Operator};
+use super::{
+    DevConfig, DevError, Operator,
+    factory::{self, Factory},
+};
 use crate::{
     attack::Attack,
     customer::{CustomerConfig, Order},
@@ -68,6 +72,9 @@ pub enum MembersError {
     /// A file.
     #[error(transparent)]
     Files(#[from] DeviceError),
+    /// What lets a customer hand pieces to a provider.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
 }
 
 /// Everybody in a simulated network.
@@ -110,14 +117,15 @@ pub struct Ready {
 }
 
 /// Makes everybody's keys and data, unless they are there.
-pub(super) fn cast(config: &DevConfig, seed: Option<&[u8; 32]>) -> Result<Cast, DevError> {
+pub(super) fn cast(config: &DevConfig, seed: Option<&[u8; 32]>, factory: &Factory) -> Result<Cast, DevError> {
     let mut providers = Vec::new();
     for number in 0..config.devices {
-        providers.push(provider(config, seed, format!("device-{number}"), None)?);
+        providers.push(provider(config, seed, factory, format!("device-{number}"), None)?);
     }
     for number in 0..config.cheaters {
         let attack = Attack::of_cheater(number, &config.attacks);
-        let mut cheater = provider(config, seed, format!("cheater-{number}-{attack}"), Some(attack))?;
+        let mut cheater =
+            provider(config, seed, factory, format!("cheater-{number}-{attack}"), Some(attack))?;
         if attack == Attack::Clone {
             // Nobody honest to copy from: then the first cheater is the victim.
             let victim = providers.first().map(|victim| (victim.dir.clone(), victim.device));
@@ -162,11 +170,13 @@ pub(super) fn cast(config: &DevConfig, seed: Option<&[u8; 32]>) -> Result<Cast, 
 fn provider(
     config: &DevConfig,
     seed: Option<&[u8; 32]>,
+    factory: &Factory,
     name: String,
     attack: Option<Attack>,
 ) -> Result<ProviderRole, DevError> {
     let dir = config.state.join("providers").join(&name);
     let (device, owner) = device::create(&dir, seed, &name)?;
+    factory.equip(&dir, &device, attack)?;
     Ok(ProviderRole { name, dir, device, owner, attack, victim: None, late: false })
 }
 
@@ -262,10 +272,14 @@ impl Members {
         for (turn, customer) in (0..).zip(&cast.customers) {
             member = member.saturating_add(1);
             node.gate().join(member);
-            let orders = customer.orders.iter().filter_map(|(number, files)| {
-                let (provider, address) = (cast.providers.get(*number)?, *addresses.get(*number)?);
-                Some(Order { device: provider.device, address, files: files.clone() })
-            });
+            let mut orders = Vec::new();
+            for (number, files) in &customer.orders {
+                let to = cast.providers.get(*number).zip(addresses.get(*number));
+                if let Some((ProviderRole { device, dir, .. }, address)) = to {
+                    let grant = factory::entry(node, dir, *device)?;
+                    orders.push(Order { device: *device, address: *address, files: files.clone(), grant });
+                }
+            }
             let settings = CustomerConfig {
                 wallet: customer.wallet.clone(),
                 node: url.to_owned(),
@@ -273,7 +287,7 @@ impl Members {
                 turn,
                 price_per_byte: PRICE_PER_BYTE,
                 epochs: DEAL_EPOCHS,
-                orders: orders.collect(),
+                orders,
             };
             let path = customer.dir.join("config.json");
             // A URL may hold a secret, so it does not go onto the command line.

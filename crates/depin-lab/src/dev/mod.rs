@@ -1,9 +1,11 @@
 //! A whole network on one machine: a chain with our contracts, customers who pay, providers who keep real files, cheaters who try.
 
 mod chain;
+mod factory;
 mod members;
 mod operator;
 mod report;
+mod state;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -22,10 +24,9 @@ use depin_core::{Address, Epoch, Millis, OutOfBounds, Timestamp, sha256};
 use depin_evm::{Deployment, Finality};
 use depin_identity::SoftwareKey;
 use depin_proof::SeedBeacon;
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::{chain::DevChain, members::Members};
+use self::{chain::DevChain, factory::Factory, members::Members, state::DeployedNetwork};
 pub use self::{
     chain::{ChainChoice, ChainError, ask_chain_id},
     members::{MembersError, Ready},
@@ -33,10 +34,12 @@ pub use self::{
     report::{
         AuditReport, CustomerReport, DeviceReport, EpochReport, NetworkReport, RejectionReport, Report,
     },
+    state::lock,
 };
 use crate::{
     attack::Attack,
     device::{self, DeviceError},
+    maker::MakerError,
 };
 
 /// What a simulated network is to be.
@@ -127,6 +130,9 @@ pub enum DevError {
     /// Devices and customers.
     #[error(transparent)]
     Members(#[from] MembersError),
+    /// Their maker.
+    #[error(transparent)]
+    Maker(#[from] MakerError),
     /// The port.
     #[error("port {port} on 127.0.0.1 cannot be used: {error}; choose another one with --port, or 0 for any")]
     Port {
@@ -149,127 +155,6 @@ const SEEDED_GENESIS: u64 = 1_767_225_600;
 const SUPPLY: u128 = 1_000_000_000;
 /// What each customer starts with, in tokens.
 const ALLOWANCE: u128 = 1_000_000;
-
-/// What a directory holds, so that it is not taken for another network's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Manifest {
-    version: u32,
-    seed: Option<u64>,
-    devices: usize,
-    cheaters: usize,
-    seconds_per_epoch: u64,
-    chain: String,
-    operator: String,
-    /// Empty for each attack in turn.
-    #[serde(default)]
-    attacks: Vec<Attack>,
-    /// Set once the contracts are deployed.
-    network: Option<DeployedNetwork>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct DeployedNetwork {
-    chain_id: u64,
-    genesis: u64,
-    deployment: Deployment,
-}
-
-const MANIFEST_VERSION: u32 = 1;
-
-impl DevConfig {
-    fn seed_bytes(&self) -> Option<[u8; 32]> {
-        self.seed.map(|seed| sha256(&[b"depin/dev-seed/1", &seed.to_be_bytes()]).0)
-    }
-
-    fn manifest(&self) -> Manifest {
-        Manifest {
-            version: MANIFEST_VERSION,
-            seed: self.seed,
-            devices: self.devices,
-            cheaters: self.cheaters,
-            seconds_per_epoch: self.seconds_per_epoch,
-            chain: self.chain.to_string(),
-            operator: self.operator.to_string(),
-            attacks: self.attacks.clone(),
-            network: None,
-        }
-    }
-
-    fn manifest_path(&self) -> PathBuf {
-        self.state.join("network.json")
-    }
-
-    /// Reads the directory's manifest and checks that it is of this network; writes one into a new directory. The directory is this
-    /// process's for as long as the file returned is open.
-    fn open_state(&self) -> Result<(Manifest, std::fs::File), DevError> {
-        let refused = |problem: String| DevError::State { path: self.state.clone(), problem };
-        let path = self.manifest_path();
-        let wanted = self.manifest();
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let occupied =
-                    std::fs::read_dir(&self.state).is_ok_and(|mut entries| entries.next().is_some());
-                if occupied {
-                    return Err(refused("holds files but no network".into()));
-                }
-                std::fs::create_dir_all(&self.state)
-                    .map_err(|error| DeviceError::Io { path: self.state.clone(), error })?;
-                let lock = lock(&self.state)?;
-                self.save(&wanted)?;
-                return Ok((wanted, lock));
-            }
-            Err(error) => return Err(DeviceError::Io { path, error }.into()),
-        };
-        let version = serde_json::from_slice::<serde_json::Value>(&bytes)
-            .ok()
-            .and_then(|found| found.get("version").and_then(serde_json::Value::as_u64));
-        match version {
-            Some(version) if version > u64::from(MANIFEST_VERSION) => {
-                return Err(refused(format!(
-                    "is of version {version}, newer than {MANIFEST_VERSION}; update depin"
-                )));
-            }
-            Some(_) => {}
-            None => return Err(refused("holds a network.json that cannot be read".into())),
-        }
-        let found: Manifest = serde_json::from_slice(&bytes)
-            .map_err(|error| refused(format!("holds a damaged network.json ({error})")))?;
-        // Before anything is deployed the directory belongs to no chain yet: whoever mistyped a URL may try another.
-        let chain = if found.network.is_some() { wanted.chain.clone() } else { found.chain.clone() };
-        let same = Manifest { network: found.network.clone(), chain, ..wanted.clone() };
-        if found != same {
-            let show = |manifest: &Manifest| {
-                let Manifest { seed, devices, cheaters, seconds_per_epoch, chain, operator, attacks, .. } =
-                    manifest;
-                let seed = seed.map_or("none".to_owned(), |seed| seed.to_string());
-                let attacks: String = attacks.iter().map(|attack| format!(" --attack {attack}")).collect();
-                format!(
-                    "--devices {devices} --cheaters {cheaters}{attacks} --seed {seed} --seconds-per-epoch {seconds_per_epoch} --chain {chain} --operator {operator}"
-                )
-            };
-            return Err(refused(format!(
-                "holds another network ({}), not ({})",
-                show(&found),
-                show(&wanted)
-            )));
-        }
-        if self.chain == ChainChoice::Anvil && found.network.is_some() {
-            return Err(refused(
-                "holds a network whose chain, an anvil, ended with it; to go on later, let an anvil run and give its URL with --chain"
-                    .into(),
-            ));
-        }
-        let lock = lock(&self.state)?;
-        let network = found.network;
-        Ok((Manifest { network, ..wanted }, lock))
-    }
-
-    fn save(&self, manifest: &Manifest) -> Result<(), DevError> {
-        let bytes = serde_json::to_vec_pretty(manifest).unwrap_or_default();
-        Ok(device::replace(&self.manifest_path(), &bytes)?)
-    }
-}
 
 /// Runs the network, and audits it in separate processes. `watch` is told what happens; `stop` ends it early.
 ///
@@ -311,10 +196,12 @@ impl World {
         let (mut manifest, lock) = config.open_state()?;
         let seed = config.seed_bytes();
         let key = node_key(&config.state, seed.as_ref())?;
-        watch(Progress::Step("making keys and data".into()));
-        let cast = members::cast(config, seed.as_ref())?;
-        watch(Progress::Step(format!("starting the chain: {}", config.chain)));
+        watch(Progress::Step("making keys, credentials and data".into()));
         let genesis = if seed.is_some() { SEEDED_GENESIS } else { Clock::Wall.now().0.div_euclid(1000) };
+        let first = manifest.network.as_ref().map_or(genesis, |deployed| deployed.genesis);
+        let factory = Factory::open(&config.state, seed.as_ref(), Timestamp(first.saturating_mul(1000)))?;
+        let cast = members::cast(config, seed.as_ref(), &factory)?;
+        watch(Progress::Step(format!("starting the chain: {}", config.chain)));
         let chain = DevChain::start(config, genesis, &cast.wallets).await?;
         let deployed = match &manifest.network {
             Some(deployed) => {
@@ -323,7 +210,7 @@ impl World {
             }
             None => {
                 watch(Progress::Step("deploying the contracts".into()));
-                let launch = launch(config, genesis, chain.operator().address());
+                let launch = launch(config, &factory, genesis, chain.operator().address());
                 let deployment = chain.deploy(&launch, &cast.wallets).await?;
                 let deployed = DeployedNetwork { chain_id: chain.chain_id(), genesis, deployment };
                 manifest.network = Some(deployed.clone());
@@ -331,7 +218,7 @@ impl World {
                 deployed
             }
         };
-        let launch = launch(config, deployed.genesis, chain.operator().address());
+        let launch = launch(config, &factory, deployed.genesis, chain.operator().address());
         let params = launch.params(deployed.chain_id, &deployed.deployment, key.public().typed())?;
         let network = Network::new(params.clone(), &Catalogue::standard())?;
         let clock = match seed {
@@ -500,23 +387,6 @@ impl World {
     }
 }
 
-/// Takes a network's directory for this process, until the file returned is dropped or the process is gone.
-///
-/// # Errors
-/// [`DevError::State`] while another process has it.
-pub fn lock(state: &Path) -> Result<std::fs::File, DevError> {
-    let path = state.join("lock");
-    let file = std::fs::File::create(&path).map_err(|error| DeviceError::Io { path: path.clone(), error })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let problem = "is in use by a network that runs; stop that".to_owned();
-            Err(DevError::State { path: state.to_owned(), problem })
-        }
-        Err(std::fs::TryLockError::Error(error)) => Err(DeviceError::Io { path, error }.into()),
-    }
-}
-
 /// A node's limits, except that everybody is one client: the members and the browser are all on this machine.
 fn limits() -> Limits {
     let limits = Limits::default();
@@ -536,7 +406,7 @@ fn beacon_seed(config: &DevConfig) -> [u8; 32] {
 }
 
 /// Windows of seconds instead of days, so that a first epoch is paid while one watches.
-fn launch(config: &DevConfig, genesis: u64, resolver: Address) -> Launch {
+fn launch(config: &DevConfig, factory: &Factory, genesis: u64, resolver: Address) -> Launch {
     Launch {
         genesis,
         epoch_length: config.seconds_per_epoch,
@@ -548,6 +418,6 @@ fn launch(config: &DevConfig, genesis: u64, resolver: Address) -> Launch {
         max_revenue: ALLOWANCE,
         bond: 100,
         beacon: BeaconParams { kind: SeedBeacon::KIND.into(), anchor: beacon_seed(config).to_vec() },
-        admission: None,
+        admission: Some(factory.admission()),
     }
 }
