@@ -122,7 +122,8 @@ async fn a_directory_of_something_else_is_refused_and_left_alone() {
     }
 
     let damaged = [
-        ("network.json", r#"{"version":2,"anything":"else"}"#, "is of version 2, newer than 1; update depin"),
+        ("network.json", r#"{"version":3,"anything":"else"}"#, "is of version 3, newer than 2; update depin"),
+        ("network.json", r#"{"version":1,"anything":"else"}"#, "is of version 1, made by an older depin"),
         ("network.json", "{", "holds a network.json that cannot be read"),
         ("network.json", r#"{"version":1}"#, "holds a damaged network.json"),
         (

@@ -143,3 +143,22 @@ impl Launch {
         Bps::new(3_000)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use depin_identity::admission::{AdmissionPolicy, Outlook};
+
+    use super::*;
+
+    #[test]
+    fn the_price_of_a_sybil_is_compared_with_what_a_launch_emits() {
+        let (outlook, halving) = (Outlook::default(), Launch::halving());
+        let devices = u128::from(AdmissionPolicy::default().maker_quota);
+        assert_eq!(
+            outlook.reward,
+            Amount(halving.initial.0 / devices),
+            "one full maker takes all of an epoch"
+        );
+        assert_eq!(u64::from(outlook.epochs), halving.interval);
+    }
+}
