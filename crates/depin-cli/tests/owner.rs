@@ -13,7 +13,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Network, amount, depin, dev, files, hex, keys, run, script, skip};
+use support::{Network, amount, depin, dev, files, hex, keys, run, script, skip, vouch};
 use tokio::time::sleep;
 
 /// Waits until `owner` has a claim on a final root that nobody took.
@@ -70,10 +70,7 @@ async fn whoever_has_a_device_takes_part_and_whoever_earned_claims() {
         !registered.stdout.contains("admitted") && registered.stderr.contains("credential.json"),
         "{registered:?}"
     );
-    let maker = state.join("maker");
-    let vouched =
-        run(depin(["device", "vouch", "--maker", maker.to_str().unwrap(), "--device", &did])).await.ok();
-    std::fs::write(dir.path().join("own/credential.json"), vouched.stdout).unwrap();
+    vouch(&state, own.as_ref()).await;
     for _ in 0..2 {
         let registered = run(depin(["device", "register", "--dir", own, "--node", &url])).await.ok();
         assert!(

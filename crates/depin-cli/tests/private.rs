@@ -20,7 +20,7 @@ use depin::{Bundle, audit_private};
 use depin_core::Cell;
 use depin_identity::{Opening, PrivateFields, place};
 use serde_json::{Value, json};
-use support::{Network, depin, dev, run};
+use support::{Network, depin, dev, run, vouch};
 use tokio::time::{sleep, timeout};
 
 /// A house, within half a metre.
@@ -54,6 +54,7 @@ async fn an_audit_matches_after_a_place_was_erased_and_counts_what_is_withheld()
     let network = Network::start(dev(&state, "--devices 1 --seconds-per-epoch 2")).await;
     let (device, url) = (own.to_str().unwrap(), network.url.clone());
     run(depin(["device", "new", "--dir", device])).await.ok();
+    vouch(&state, &own).await;
     run(depin(["device", "register", "--dir", device, "--node", &url])).await.ok();
     let at = ["device", "run", "--dir", device, "--node", &url, "--cell"];
     // A country is no place, and what is no cell is none either.

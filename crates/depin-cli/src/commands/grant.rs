@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 16_384;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Issue {
-    /// The key of the device's owner or of the network's operator: file:/path/key.pem, or pkcs11:token=…;object=…?module-path=….
+    /// The device's key, or one of the network's operator: file:/path/key.pem, or pkcs11:token=…;object=…?module-path=….
     #[arg(long)]
     key: DeviceUrl,
     /// The device.

@@ -263,3 +263,11 @@ pub async fn script(folder: &str, name: &str) -> Result<PathBuf, String> {
     node.map_err(|error| format!("node: {error}"))?;
     Ok(folder.join(name))
 }
+
+/// Has the maker of the network in `state` vouch for the new device in `dir`.
+pub async fn vouch(state: &Path, dir: &Path) {
+    let device = depin_lab::device::Device::open(dir).unwrap().id().to_string();
+    let maker = state.join("maker").display().to_string();
+    let shown = run(depin(["device", "vouch", "--maker", &maker, "--device", &device])).await.ok().stdout;
+    std::fs::write(dir.join("credential.json"), shown).unwrap();
+}

@@ -48,7 +48,7 @@ impl Grant {
         open(token, issuers).map(|(_, signed)| signed)
     }
 
-    /// Judges a request by the token that came with it. `issuers` are the keys that may grant for the device now, the owner's and the operator's;
+    /// Judges a request by the token that came with it. `issuers` are the keys that may grant for the device now, such as its own and the operator's;
     /// `revoked` the blocks that no longer count.
     ///
     /// # Errors

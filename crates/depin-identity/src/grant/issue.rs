@@ -20,7 +20,7 @@ pub struct UnsignedGrant {
 }
 
 impl Grant {
-    /// Prepares the grant for the key of the device's owner or of the network's operator, which is of type `issuer`. `random` is 32 random bytes, never used
+    /// Prepares the grant for the key of the device or of the network's operator, which is of type `issuer`. `random` is 32 random bytes, never used
     /// before: they make the grant's id unique, so that revoking it revokes no other.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Grants: who may do what with a device, until when, as a token that its holder can narrow without asking anybody.
 //!
-//! A grant is a Biscuit: its first block is signed by the device's owner or by the network's operator, each further block by a key that came with the block before. Further
+//! A grant is a Biscuit: its first block is signed by the device's key or by one of the network's operator, each further block by a key that came with the block before. Further
 //! blocks can only add checks. A grant names the ownership epoch of the device, so it dies when the device changes hands.
 //!
 //! Blocks hold a fixed vocabulary and nothing else: no rules, no scopes, no blocks of third parties. Anything else is refused before it runs,

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use depin_core::{Digest, NetworkId, cbor};
-use depin_identity::{Disclosure, Envelope, PrivateFields, Report};
+use depin_identity::{Challenge, Disclosure, Envelope, PrivateFields, Report};
 
 use crate::{bundle::DeviceSection, entry::Entry};
 
@@ -17,7 +17,8 @@ pub struct PrivateAudit {
 /// Counts the private values behind the commitments of `sections`, and which of them `fields` opens.
 ///
 /// A commitment is signed with its report, whose every byte is in the bundle and in the journal's tree. The value behind it is in neither, and no
-/// verifier is given it: what an epoch pays recomputes from the bundle alone, whether the value is there, was erased, or never was.
+/// verifier is given it: what an epoch pays recomputes from the bundle alone, whether the value is there, was erased, or never was. The challenges by
+/// which devices without a clock date their reports are commitments too, to nothing private, and are not counted.
 pub fn audit_private<'a>(
     network: NetworkId,
     sections: impl IntoIterator<Item = &'a DeviceSection>,
@@ -29,7 +30,7 @@ pub fn audit_private<'a>(
         let parsed = Envelope::parse(envelope).ok();
         let report = parsed.and_then(|parsed| cbor::from_slice::<Report>(parsed.payload()).ok());
         for commitment in report.into_iter().flat_map(|report| report.commitments) {
-            if !seen.insert(commitment.digest) {
+            if commitment.label == Challenge::LABEL || !seen.insert(commitment.digest) {
                 continue;
             }
             let count = match fields.read(&commitment, network) {

@@ -1,4 +1,4 @@
-//! Grants at the doors: who may ask at all, judged before a request costs anything.
+//! Grants at the doors: who may ask at all, judged before anything else of a request is.
 //!
 //! [`Grants`] judges the grant that a request brings, `Authorization: Bearer` and the token in base64url; [`GrantLayer`] puts that before any router. Both ask
 //! an injected [`GrantAuthority`] what the registry says of the device, so that a sold device's grants are dead at once.
@@ -150,7 +150,7 @@ impl Grants {
         right: Right,
         holder: Option<Holder>,
     ) -> Result<Granted, GrantRefused> {
-        let token = token(headers)?;
+        let token = Self::token(headers)?;
         let unavailable = |reason| GrantRefused::Unavailable { reason };
         let standing = self.authority.standing(&device).await.map_err(unavailable)?;
         let Standing { ownership_epoch, keys } = standing.ok_or(GrantRefused::Unknown { device })?;
@@ -161,6 +161,29 @@ impl Grants {
         let request = grant::Request { network, device, ownership_epoch, right, holder, time };
         Ok(Grant::check(&token, &issuers, &request, &self.revoked)?)
     }
+
+    /// The token that a request brings, of which nothing is known yet.
+    ///
+    /// # Errors
+    /// [`GrantRefused::Missing`], [`GrantRefused::Unreadable`].
+    pub(super) fn token(headers: &HeaderMap) -> Result<Vec<u8>, GrantRefused> {
+        let unreadable = |reason: &str| GrantRefused::Unreadable { reason: reason.to_owned() };
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let value = values.next().ok_or(GrantRefused::Missing)?;
+        if values.next().is_some() {
+            return Err(unreadable("it is there twice"));
+        }
+        let value = value.to_str().map_err(|_| unreadable("it is no text"))?;
+        let (scheme, text) = value.split_once(' ').unwrap_or((value, ""));
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(unreadable("expected `Bearer` and the grant"));
+        }
+        let text = text.trim().trim_end_matches('=');
+        if text.len() > MAX_TEXT {
+            return Err(unreadable("it is too long"));
+        }
+        URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable("it is not in base64url"))
+    }
 }
 
 impl fmt::Debug for Grants {
@@ -170,38 +193,20 @@ impl fmt::Debug for Grants {
     }
 }
 
-/// The token that a request brings.
-fn token(headers: &HeaderMap) -> Result<Vec<u8>, GrantRefused> {
-    let unreadable = |reason: &str| GrantRefused::Unreadable { reason: reason.to_owned() };
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or(GrantRefused::Missing)?;
-    if values.next().is_some() {
-        return Err(unreadable("it is there twice"));
-    }
-    let value = value.to_str().map_err(|_| unreadable("it is no text"))?;
-    let (scheme, text) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(unreadable("expected `Bearer` and the grant"));
-    }
-    let text = text.trim().trim_end_matches('=');
-    if text.len() > MAX_TEXT {
-        return Err(unreadable("it is too long"));
-    }
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable("it is not in base64url"))
-}
-
 impl GrantRefused {
     const fn next(&self) -> &'static str {
         match self {
             Self::Missing | Self::Unreadable { .. } => {
-                "send `Authorization: Bearer` and a grant; the device's owner or the network's operator issues one with `depin device grant`"
+                "send `Authorization: Bearer` and a grant; the network's operator, or whoever has the device's key, issues one with `depin device grant`"
             }
             Self::Unavailable { .. } => "send it again after the time in Retry-After",
             Self::Unknown { .. } | Self::Stranger { .. } => {
                 "register the device first with `depin device register`"
             }
             Self::Account { .. } => "claim for the owner of the device alone",
-            Self::Refused(_) => "ask the device's owner or the network's operator for another grant",
+            Self::Refused(_) => {
+                "ask the network's operator, or whoever has the device's key, for another grant"
+            }
         }
     }
 }

@@ -150,16 +150,22 @@ async fn may_submit(
     headers: &HeaderMap,
     envelopes: &[Vec<u8>],
 ) -> Result<(), GrantRefused> {
+    // Whoever brings none costs no look at what was sent.
+    Grants::token(headers)?;
+    let named = |(report, envelope): (usize, &Vec<u8>)| {
+        let read = || {
+            let envelope = Envelope::parse(envelope).ok()?;
+            Some((envelope.key_id(), Text::new(envelope.checked_before_in_place().ok()?.kind).ok()?))
+        };
+        let (key, kind) = read().ok_or(GrantRefused::Stranger { report })?;
+        Ok((report, key, kind))
+    };
+    let named: Vec<_> = envelopes.iter().enumerate().map(named).collect::<Result<_, GrantRefused>>()?;
     let core = inner.lock().await;
     let mut wanted = BTreeSet::new();
-    for (report, envelope) in envelopes.iter().enumerate() {
-        let about = || {
-            let envelope = Envelope::parse(envelope).ok()?;
-            let known = core.fold.state.registry.by_key(&envelope.key_id())?;
-            let kind = Text::new(envelope.checked_before_in_place().ok()?.kind).ok()?;
-            Some((known.record.device, kind))
-        };
-        wanted.insert(about().ok_or(GrantRefused::Stranger { report })?);
+    for (report, key, kind) in named {
+        let device = core.fold.state.registry.by_key(&key).ok_or(GrantRefused::Stranger { report })?;
+        wanted.insert((device.record.device, kind));
     }
     drop(core);
     for (device, kind) in wanted {
