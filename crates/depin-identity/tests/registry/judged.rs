@@ -2,15 +2,6 @@
 
 use super::*;
 
-fn arrival(received: u64, epoch: u64, boot: u32, sequence: u64) -> Arrival {
-    Arrival { received: at(received), epoch: Epoch(epoch), boot, sequence }
-}
-
-fn reason(registry: &Registry, key: u8, arrival: Arrival) -> &'static str {
-    let found = registry.by_key(&typed(key).id()).unwrap();
-    found.record.judge(&found.key_epoch(), arrival, GRACE).map_or_else(|error| error.reason(), |()| "")
-}
-
 #[test]
 fn each_report_is_judged_by_receipt_time_numbers_and_epoch() {
     // Rotated at 30, sold from epoch 9 on, compromised since 900, suspended from 2000 to 3000, off at 5000.

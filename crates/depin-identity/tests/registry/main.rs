@@ -192,3 +192,12 @@ fn refusal(registry: &mut Registry, event: &ChainEvent) -> RegistryError {
 fn record(registry: &Registry, n: u8) -> &DeviceRecord {
     registry.device(&id(n)).unwrap()
 }
+
+fn arrival(received: u64, epoch: u64, boot: u32, sequence: u64) -> Arrival {
+    Arrival { received: at(received), epoch: Epoch(epoch), boot, sequence }
+}
+
+fn reason(registry: &Registry, key: u8, arrival: Arrival) -> &'static str {
+    let found = registry.by_key(&typed(key).id()).unwrap();
+    found.record.judge(&found.key_epoch(), arrival, GRACE).map_or_else(|error| error.reason(), |()| "")
+}
