@@ -11,8 +11,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use depin_identity::{
     SoftwareKey,
     credential::{
-        Credential, CredentialError, Documents, Expected, ProofError, ProofOptions, SecuredDocument,
-        StatusLists, Suite, Unsigned, VerifiedCredential,
+        Credential, CredentialError, Documents, Expected, MakerGrant, ProofError, ProofOptions,
+        SecuredDocument, StatusLists, Suite, Unsigned, VerifiedCredential,
     },
     did::Purpose,
 };
@@ -125,6 +125,39 @@ fn a_context_that_is_not_built_in_is_never_fetched() {
         later["@context"].as_array_mut().unwrap().push(context);
         let refused = verdict(&later);
         assert!(matches!(refused, Err(CredentialError::Proof(ProofError::UnknownContext { .. }))));
+    }
+}
+
+/// Of a set RDF signs what is in it, and of contexts what they make of the terms.
+#[test]
+fn what_rdf_does_not_sign_changes_nothing_that_is_read() {
+    type Change = fn(&mut Value);
+    let changes: [Change; 4] = [
+        |vc| vc["type"].as_array_mut().unwrap().reverse(),
+        |vc| vc["credentialSubject"]["kinds"].as_array_mut().unwrap().reverse(),
+        |vc| vc["credentialSubject"]["kinds"].as_array_mut().unwrap().push(json!("radio")),
+        |vc| vc["@context"].as_array_mut().unwrap().push(json!("https://www.w3.org/ns/credentials/v2")),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut changed = signed();
+        change(&mut changed);
+        assert_ne!(changed, signed());
+        let claims = verdict(&changed).unwrap().claims().unwrap().clone();
+        let read: MakerGrant = serde_json::from_value(Value::Object(claims)).unwrap();
+        assert_eq!(read, grant(&maker(), 3), "{number}");
+    }
+}
+
+/// Each is processed where it stands: a thousand names of one context cost as much as a thousand contexts.
+#[test]
+fn contexts_are_few() {
+    let with = |count: usize| {
+        let more = vec![json!("https://www.w3.org/ns/credentials/v2"); count];
+        sign_changed(|vc| vc["@context"].as_array_mut().unwrap().extend(more))
+    };
+    assert!(with(6).is_ok());
+    for count in [7, 1_300] {
+        assert!(with(count).unwrap_err().contains("contexts"), "{count}");
     }
 }
 

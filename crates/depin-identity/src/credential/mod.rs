@@ -19,7 +19,8 @@
 //!
 //! JSON-LD lets one graph be written as many JSON documents, while a verifier reads the JSON. So under the RDFC suites a document is refused when the two could part: terms
 //! without a definition, keywords, full IRIs as keys, nulls, empty objects and arrays, names for blank nodes, contexts inside. Contexts are those
-//! built into ssi, and [`MAKER_CONTEXT`]; none is ever fetched. Presentations with credentials inside are signed with a JCS suite.
+//! built into ssi, and [`MAKER_CONTEXT`], eight at most; none is ever fetched. RDF signs neither the order of an array nor what comes in it twice, nor
+//! contexts that change nothing, so read arrays as sets. Presentations with credentials inside are signed with a JCS suite.
 
 mod client;
 mod documents;

@@ -28,6 +28,8 @@ pub(crate) const CONTEXT: &str = include_str!("context.json");
 const MAX_ALIKE: usize = 5;
 /// Blank nodes of a document.
 const MAX_BLANK: usize = 64;
+/// Contexts of a document: each is processed anew wherever it is named.
+const MAX_CONTEXTS: usize = 8;
 
 /// The canonical N-Quads of `document`.
 pub(super) fn canonicalize(document: &Value) -> Result<Vec<u8>, ProofError> {
@@ -63,6 +65,10 @@ fn contexts_are_known(document: &Value, loader: &ContextLoader) -> Result<(), Pr
         Some(one) => std::slice::from_ref(one),
         None => &[],
     };
+    let found = contexts.len();
+    if found > MAX_CONTEXTS {
+        return Err(failed(format_args!("it has {found} contexts; at most {MAX_CONTEXTS} are processed")));
+    }
     for context in contexts {
         let unknown =
             || ProofError::UnknownContext { context: context.to_string().chars().take(200).collect() };
