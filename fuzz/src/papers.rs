@@ -64,6 +64,7 @@ impl Papers {
         let mut seeds: Vec<(&str, Vec<u8>)> = Vec::new();
         seeds.extend(self.credentials.iter().map(|one| ("credential", one.to_string().into_bytes())));
         seeds.push(("credential", issuing::list(&root(), &[3])));
+        seeds.push(("rdfc", without_proof(&self.credentials[0]).to_string().into_bytes()));
         seeds.push(("presentation", self.presentation.to_string().into_bytes()));
         seeds.extend(self.grants.iter().map(|token| ("grant", token.clone())));
         for token in &self.grants {
@@ -79,8 +80,15 @@ impl Papers {
     }
 }
 
+/// What is signed.
+pub fn without_proof(credential: &Value) -> Value {
+    let mut document = credential.clone();
+    document.as_object_mut().map(|members| members.remove("proof"));
+    document
+}
+
 /// With the key as its did:key.
-fn options(key: &SoftwareKey, suite: Suite) -> ProofOptions {
+pub fn options(key: &SoftwareKey, suite: Suite) -> ProofOptions {
     let (did, typed) = (did(key), key.public().typed());
     let method = did.url(did.id()).expect("a did:key names its key");
     debug_assert_eq!(suite.key_type(), typed.key_type());
