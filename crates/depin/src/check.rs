@@ -2,7 +2,7 @@
 
 #[cfg(feature = "node")]
 use depin_core::NetworkId;
-use depin_core::{DeviceId, Digest, Epoch, KeyId, Side, Timestamp, TypedKey, sha256};
+use depin_core::{DeviceId, Digest, Epoch, KeyId, Millis, Side, Timestamp, TypedKey, sha256};
 #[cfg(feature = "node")]
 use depin_identity::SigPolicy;
 use depin_identity::{
@@ -141,7 +141,7 @@ pub(crate) fn check_standing(
     let known = registry.by_key(&key).filter(|known| known.record.device == device && known.epoch == epoch);
     let Some(known) = known else { return Err(unknown(key)) };
     let report = verified.into_report();
-    check_key(known.record, &known.key_epoch(), params, &report, received)?;
+    check_key(known.record, &known.key_epoch(), params.rotation_grace, &report, received)?;
     let skew = clock_skew(report.time, received.at, params.clock_skew);
     if !skew.is_within() {
         let finding = skew.finding();
@@ -157,15 +157,31 @@ pub(crate) fn check_standing(
 pub(crate) fn check_key(
     record: &DeviceRecord,
     key: &KeyEpoch,
-    params: &NetworkParams,
+    grace: Millis,
     report: &Report,
     received: Received,
 ) -> Result<(), Refusal> {
     let Report { boot, sequence, .. } = *report;
     let arrival = Arrival { received: received.at, epoch: received.epoch, boot, sequence };
     record
-        .judge(key, arrival, params.rotation_grace)
+        .judge(key, arrival, grace)
         .map_err(|error| refusal(Some(record.device), error.reason(), error.to_string(), error.limit()))
+}
+
+/// As [`check_key`], for a report that counted before: by what the registry says now of the device and the key.
+///
+/// # Errors
+/// The refusal; a device or key that is not registered is one.
+pub(crate) fn check_again(
+    record: Option<&DeviceRecord>,
+    key: &KeyId,
+    grace: Millis,
+    report: &Report,
+    received: Received,
+) -> Result<(), Refusal> {
+    let known = record.and_then(|record| Some((record, record.key(key)?)));
+    let (record, key) = known.ok_or_else(|| unknown(*key))?;
+    check_key(record, &key, grace, report, received)
 }
 
 fn unknown(key: KeyId) -> Refusal {
@@ -195,4 +211,33 @@ pub fn refusal(
 ) -> Refusal {
     let side = if device.is_some() { Side::Device } else { Side::Stranger };
     Refusal { device, reason: reason.into(), side, observed: observed.into(), limit: limit.to_owned() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // tests fail by panicking
+mod tests {
+    use depin_core::Address;
+    use depin_identity::SoftwareKey;
+
+    use super::*;
+
+    #[test]
+    fn a_report_of_whom_nothing_is_known_at_the_cut_does_not_count() {
+        let (own, other) = ([1, 2].map(|seed| SoftwareKey::from_seed([seed; 32]).public().typed())).into();
+        let record = DeviceRecord::registered(DeviceId(own), Address::ZERO, true, Timestamp(0));
+        let report = Report {
+            kind: "a.b".into(),
+            time: Timestamp(1),
+            boot: 0,
+            sequence: 0,
+            body: Vec::new(),
+            commitments: Vec::new(),
+        };
+        let received = Received { at: Timestamp(1), epoch: Epoch(0) };
+        let judge = |record, key: TypedKey| check_again(record, &key.id(), Millis(0), &report, received);
+        assert_eq!(judge(Some(&record), own), Ok(()));
+        for (record, key) in [(None, own), (Some(&record), other)] {
+            assert_eq!(judge(record, key).unwrap_err().reason, "unknown-device");
+        }
+    }
 }

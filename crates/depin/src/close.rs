@@ -261,6 +261,7 @@ impl Fold {
         let spent: BTreeMap<Digest, Amount> = lines.iter().map(|line| (line.deal, line.spend)).collect();
         for (device, carried) in &mut state.devices {
             let carried = Arc::make_mut(carried);
+            carried.firmware = self.firmware(network, epoch, device);
             let said = judged.get(device).map(Judged::contributions).unwrap_or_default();
             for deal in &mut carried.deals {
                 let id = deal.signed.deal.id();

@@ -11,7 +11,6 @@ use super::{AdmissionParams, CHAIN, MAX_SHOWN, SHOW, codec};
 use crate::{
     check::{CheckedReport, refusal},
     entry::Refusal,
-    state::DeviceState,
 };
 
 /// The chain that a device was admitted by.
@@ -67,20 +66,20 @@ pub struct StatusPlace {
 }
 
 impl AdmissionParams {
-    /// Whether a report counts, by what its device showed and what firmware it runs.
+    /// Whether a report counts, by what its device was admitted by.
     ///
     /// # Errors
     /// The refusal.
     pub(crate) fn admits(
         &self,
-        state: &DeviceState,
+        admitted: Option<&Admitted>,
         checked: &CheckedReport,
         received: Timestamp,
     ) -> Result<(), Refusal> {
         let refuse = |reason, observed: String, limit: &str| {
             Err(refusal(Some(checked.device), reason, observed, limit))
         };
-        let Some(admitted) = &state.admitted else {
+        let Some(admitted) = admitted else {
             return refuse("not-admitted", "the device showed no credentials".into(), SHOW);
         };
         let Admitted { root, makers, until, .. } = admitted;
@@ -99,7 +98,7 @@ impl AdmissionParams {
             let observed = format!("credentials or status lists ran out at {until}");
             return refuse("credential-expired", observed, SHOW);
         }
-        self.firmware_counts(state.firmware.as_ref(), checked)
+        Ok(())
     }
 
     /// The refusal, if the network revoked one of the makers.
@@ -114,7 +113,15 @@ impl AdmissionParams {
         Some(refusal(Some(*device), "maker-revoked", observed, limit))
     }
 
-    fn firmware_counts(&self, before: Option<&Firmware>, checked: &CheckedReport) -> Result<(), Refusal> {
+    /// Whether a report counts, by the firmware that its device runs.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn firmware_counts(
+        &self,
+        before: Option<&Firmware>,
+        checked: &CheckedReport,
+    ) -> Result<(), Refusal> {
         let refuse = |reason, observed: String, limit: &str| {
             Err(refusal(Some(checked.device), reason, observed, limit))
         };

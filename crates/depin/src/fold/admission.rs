@@ -6,7 +6,7 @@ use depin_identity::Did;
 use super::{Fold, refused_finding};
 use crate::{
     admission::{AdmissionParams, Admitted, StatusPlace, Vouched},
-    check::{CheckedReport, refusal},
+    check::{CheckedReport, Received, refusal},
     entry::{Indexed, Refusal},
     network::Network,
     state::State,
@@ -181,12 +181,12 @@ impl Fold {
         &self,
         network: &Network,
         checked: &CheckedReport,
-        received: Timestamp,
+        received: Received,
     ) -> Result<(), Refusal> {
-        match &network.params().admission {
-            None => Ok(()),
-            Some(params) => params.admits(self.state.carried(&checked.device), checked, received),
-        }
+        let Some(params) = &network.params().admission else { return Ok(()) };
+        let admitted = self.state.carried(&checked.device).admitted.as_ref();
+        params.admits(admitted, checked, received.at)?;
+        params.firmware_counts(self.firmware(network, received.epoch, &checked.device).as_ref(), checked)
     }
 
     pub(super) fn presented(

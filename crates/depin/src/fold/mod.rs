@@ -8,6 +8,7 @@ mod reports;
 use std::{collections::BTreeMap, sync::Arc};
 
 use depin_core::{CheckResult, DeviceId, Digest, Epoch, Finding, Side, Timestamp};
+use depin_identity::Firmware;
 use depin_proof::Beacon;
 
 pub(crate) use reports::{Counted, Tally};
@@ -33,6 +34,8 @@ pub(crate) struct Fold {
     pub(crate) latest: Timestamp,
     cut: Option<Timestamp>,
     pub(crate) reports: BTreeMap<DeviceId, Vec<Counted>>,
+    /// What devices stated in this epoch that they run, and in which of their reports.
+    stated: BTreeMap<DeviceId, Vec<(usize, Firmware)>>,
     /// How much of its share each device has used.
     pub(crate) tallies: BTreeMap<DeviceId, Tally>,
     /// Entries of a device that are no counted report.
@@ -56,6 +59,7 @@ impl Fold {
             opened: None,
             beacon: None,
             reports: BTreeMap::new(),
+            stated: BTreeMap::new(),
             tallies: BTreeMap::new(),
             others: BTreeMap::new(),
             notes: BTreeMap::new(),
@@ -185,7 +189,7 @@ impl Fold {
                 let is_signed = |key: &_| known.is_signed(index, key);
                 let came = Received { at: *received, epoch };
                 let checked = check_report_knowing(registry, network.params(), envelope, came, is_signed)
-                    .and_then(|checked| self.check_admitted(network, &checked, *received).map(|()| checked));
+                    .and_then(|checked| self.check_admitted(network, &checked, came).map(|()| checked));
                 self.report(*received, checked, indexed);
                 return Ok(());
             }

@@ -1,13 +1,11 @@
-#[cfg(feature = "node")]
-use depin_core::DeviceId;
-use depin_core::{Epoch, Finding, Side, Timestamp};
+use depin_core::{DeviceId, Epoch, Finding, Side, Timestamp};
 use depin_identity::{Firmware, ReplayError};
 
 use super::{Fold, refused_finding};
 #[cfg(feature = "node")]
 use crate::check::refusal;
 use crate::{
-    check::{CheckedReport, Received, check_key},
+    check::{CheckedReport, Received, check_again},
     entry::{Entry, Indexed, Refusal},
     network::Network,
 };
@@ -82,12 +80,9 @@ impl Fold {
         };
         state.remember_statement(checked.statement, checked.report.time);
         // Only a network that admits devices looks at what they run.
-        if state.admitted.is_some()
-            && checked.report.kind.as_str() == Firmware::KIND
-            && let Ok(stated) = Firmware::from_bytes(&checked.report.body)
-        {
-            state.firmware = Some(stated);
-        }
+        let stated = Some(&checked.report)
+            .filter(|report| state.admitted.is_some() && report.kind.as_str() == Firmware::KIND)
+            .and_then(|report| Firmware::from_bytes(&report.body).ok());
         let Indexed { index, entry } = indexed;
         if let Entry::Report { envelope, .. } = &entry {
             let tally = self.tallies.entry(device).or_default();
@@ -95,7 +90,27 @@ impl Fold {
         }
         // Most devices report once or a few times, and there are many of them.
         let reports = self.reports.entry(device).or_insert_with(|| Vec::with_capacity(1));
+        if let Some(firmware) = stated {
+            self.stated.entry(device).or_default().push((reports.len(), firmware));
+        }
         reports.push(Counted { index, received, reused, checked, entry });
+    }
+
+    /// The firmware that `device` runs by what is known now: what it stated last in a report that still counts. What a key stated that turns out to be
+    /// somebody else's goes with its reports, and a new owner begins anew.
+    pub(crate) fn firmware(&self, network: &Network, epoch: Epoch, device: &DeviceId) -> Option<Firmware> {
+        let reports = self.reports.get(device).map_or(&[][..], Vec::as_slice);
+        let still_counts = |at: usize| {
+            let counted = reports.get(at);
+            counted.is_some_and(|counted| counted.judge_again(self, network, epoch).is_ok())
+        };
+        let stated = self.stated.get(device).map_or(&[][..], Vec::as_slice).iter().rev();
+        let stated = stated.copied().find_map(|(at, firmware)| still_counts(at).then_some(firmware));
+        stated.or_else(|| {
+            let mut owners = self.state.registry.device(device)?.owners().skip(1);
+            let is_sold = owners.any(|tenure| tenure.from == epoch);
+            self.state.carried(device).firmware.filter(|_| !is_sold)
+        })
     }
 
     /// Whether a report would count, without counting it: what a node asks at its door.
@@ -107,7 +122,7 @@ impl Fold {
         &self,
         network: &Network,
         checked: &CheckedReport,
-        received: Timestamp,
+        received: Received,
     ) -> Result<(), Refusal> {
         self.check_admitted(network, checked, received)?;
         let state = self.state.devices.get(&checked.device);
@@ -162,13 +177,15 @@ impl Counted {
     /// # Errors
     /// The finding.
     pub(crate) fn judge_again(&self, fold: &Fold, network: &Network, epoch: Epoch) -> Result<(), Finding> {
-        let CheckedReport { device, key_epoch, report, .. } = &self.checked;
-        let known = fold.state.registry.device(device);
-        let key = known.and_then(|record| Some((record, record.keys().find(|key| key.epoch == *key_epoch)?)));
-        // What was counted is registered.
-        let Some((record, key)) = key else { return Ok(()) };
+        let CheckedReport { device, key, report, .. } = &self.checked;
         let received = Received { at: self.received, epoch };
-        check_key(record, &key, network.params(), report, received)
-            .map_err(|refusal| refused_finding(&refusal, self.index))
+        check_again(
+            fold.state.registry.device(device),
+            key,
+            network.params().rotation_grace,
+            report,
+            received,
+        )
+        .map_err(|refusal| refused_finding(&refusal, self.index))
     }
 }

@@ -115,7 +115,7 @@ impl Core {
         let (fold, came) = (&self.fold, Received { at: received, epoch: self.epoch });
         let checked = signed
             .and_then(|signed| check_standing(&fold.state.registry, network.params(), signed, came))
-            .and_then(|checked| fold.would_count(network, &checked, received).map(|()| checked))
+            .and_then(|checked| fold.would_count(network, &checked, came).map(|()| checked))
             .and_then(|checked| {
                 room::for_device(fold, network, checked.device, envelope.len()).map(|()| checked)
             });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use depin_core::{DeviceId, KeyId, Outcome, Text, Timestamp, Units, Verdict, cbor, sha256};
-use depin_identity::{Arrival, DeviceRecord, Envelope, ReplayError, Report};
+use depin_identity::{Envelope, ReplayError, Report};
 use depin_index::{
     ClaimFacts, CustomerEpoch, DeviceEpoch, EpochFacts, Line, RefusalFacts, ReportEpoch, VerdictCounts,
 };
@@ -11,6 +11,7 @@ use depin_rewards::ClaimTree;
 
 use crate::{
     bundle::{Bundle, DeviceSection},
+    check::{Received, check_again},
     entry::Entry,
     state::DeviceState,
 };
@@ -135,13 +136,8 @@ fn still_counts(
     report: &Report,
     received: Timestamp,
 ) -> bool {
-    let (Report { boot, sequence, .. }, epoch) = (report, bundle.header.epoch);
-    let arrival = Arrival { received, epoch, boot: *boot, sequence: *sequence };
-    let judge = |record: &DeviceRecord| {
-        let key = record.key(&key)?;
-        record.judge(&key, arrival, bundle.header.params.rotation_grace).ok()
-    };
-    section.record.as_ref().and_then(judge).is_some()
+    let received = Received { at: received, epoch: bundle.header.epoch };
+    check_again(section.record.as_ref(), &key, bundle.header.params.rotation_grace, report, received).is_ok()
 }
 
 /// A device with several services has several verdicts; the index shows one, with every contribution and finding.

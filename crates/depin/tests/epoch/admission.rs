@@ -317,6 +317,69 @@ fn revoked_firmware_stops_counting_with_the_next_epoch_and_never_rolls_back() {
 }
 
 #[test]
+fn firmware_that_a_thief_stated_goes_with_the_reports_of_the_thief() {
+    let mut device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    present(&mut world, &device, chain(&device, 0));
+    let firmware = |version| Firmware { version, digest: Digest([1; 32]) };
+    let state = |world: &mut World, device: &mut Device, version| {
+        world.send(device, Firmware::KIND, firmware(version).to_bytes());
+    };
+    let carried = |world: &World, device: &Device| world.state.device(&device.id()).firmware;
+    state(&mut world, &mut device, 7);
+    honest(&mut world, &mut [&mut device]);
+    world.open();
+    // Whoever has the key states a version that no other can follow.
+    world.at(1_000);
+    state(&mut world, &mut device.clone(), u64::MAX);
+    let mut thief = Device { sequence: device.sequence + 1, ..device.clone() };
+    state(&mut world, &mut thief, 8);
+    let (stolen, key) = (device.key.public().id(), SoftwareKey::from_seed([8; 32]));
+    world.chain(device.rotation(&key, (0, 1), 1, world.now));
+    let (id, since) = (device.id().on_chain(), world.now);
+    world.chain(ChainEvent::KeyCompromised { device: id, key: stolen, since, at: world.now });
+    device = Device { key, boot: 1, sequence: 0, ..device };
+    let mut silent = world.clone();
+    state(&mut world, &mut device, 6);
+    state(&mut world, &mut device, 8);
+    assert_eq!(earned(&honest(&mut world, &mut [&mut device.clone()]), &device), EARNED);
+    assert_eq!(carried(&world, &device), Some(firmware(8)));
+    let count = |reason: &str| {
+        let all = findings(&world.bundles[1], &device);
+        all.iter().filter(|finding| finding.reason == reason).count()
+    };
+    assert_eq!((count("firmware-rollback"), count("compromised")), (2, 1));
+    // Nor does it stay when nobody states another.
+    honest(&mut silent, &mut [&mut device.clone()]);
+    assert_eq!(carried(&silent, &device), Some(firmware(7)));
+}
+
+#[test]
+fn a_new_owner_states_the_firmware_anew_from_the_cut_over_on() {
+    let mut device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    present(&mut world, &device, chain(&device, 0));
+    let firmware = |version| Firmware { version, digest: Digest([1; 32]) };
+    let carried = |world: &World| world.state.device(&Device::new("a").id()).firmware;
+    world.send(&mut device, Firmware::KIND, firmware(u64::MAX).to_bytes());
+    let (buyer, key) = (wallet("buyer"), SoftwareKey::from_seed([8; 32]));
+    world.chain(device.sale(&buyer, &key, Epoch(1), 1));
+    let mut sold = Device { owner: buyer, key, ..device.clone() };
+    honest(&mut world, &mut [&mut device]);
+    assert_eq!(carried(&world), Some(firmware(u64::MAX)));
+    world.open();
+    let mut silent = world.clone();
+    world.send(&mut sold, Firmware::KIND, firmware(3).to_bytes());
+    assert_eq!(earned(&honest(&mut world, &mut [&mut sold.clone()]), &sold), EARNED);
+    assert_eq!(carried(&world), Some(firmware(3)));
+    world.open();
+    honest(&mut world, &mut [&mut sold]);
+    assert_eq!(carried(&world), Some(firmware(3)));
+    honest(&mut silent, &mut [&mut sold]);
+    assert_eq!(carried(&silent), None);
+}
+
+#[test]
 fn a_network_may_require_that_firmware_is_stated() {
     let mut device = Device::new("a");
     let mut admission = admission();

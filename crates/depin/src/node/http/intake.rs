@@ -255,7 +255,8 @@ pub(super) async fn work(
     let is_late = |deal: &&DealState| deal.signed.deal.covers(core.epoch) && !deal.is_due(core.epoch);
     let late = carried.deals.iter().filter(is_late).map(|deal| deal.signed.deal.id()).collect();
     let deals = carried.deals.iter().map(|deal| deal.signed.clone()).collect();
-    let DeviceState { record, admitted, firmware, .. } = carried;
+    let DeviceState { record, admitted, .. } = carried;
+    let firmware = core.fold.firmware(&inner.network, core.epoch, &device);
     Ok(Json(api::Work { record, deals, late, admitted, firmware }))
 }
 
