@@ -128,6 +128,31 @@ fn a_context_that_is_not_built_in_is_never_fetched() {
     }
 }
 
+#[test]
+fn percent_encodings_of_no_text_are_refused_without_a_panic() {
+    for (path, value) in [
+        ("/issuer", "did:key:z%bD"),
+        ("/credentialSubject/id", "did:key:z%bD"),
+        ("/credentialStatus/statusListCredential", "https://status.example/%ff"),
+        ("/type/1", "https://example.org/%c3%28"),
+        ("/proof/verificationMethod", "did:web:a%ff#key"),
+    ] {
+        let mut changed = signed();
+        *changed.pointer_mut(path).unwrap() = json!(value);
+        let secured = SecuredDocument::parse(changed.to_string().as_bytes()).unwrap();
+        assert!(secured.verify(Purpose::AssertionMethod, NOW, &Documents::default()).is_err(), "{path}");
+        // Nor is it signed in the first place.
+        changed.as_object_mut().unwrap().remove("proof");
+        let mut options = rdfc(&root());
+        if path.starts_with("/proof") {
+            options.method = value.parse().unwrap();
+        }
+        assert!(Unsigned::new(&changed, &options).is_err(), "{path}");
+    }
+    let fine = sign_changed(|vc| vc["credentialSubject"]["kinds"] = json!(["100 % %c3%a9 %z %"]));
+    assert!(verdict(&fine.unwrap()).is_ok());
+}
+
 /// Of a set RDF signs what is in it, and of contexts what they make of the terms.
 #[test]
 fn what_rdf_does_not_sign_changes_nothing_that_is_read() {

@@ -83,17 +83,33 @@ fn is_unambiguous(value: &Value, top: bool) -> Result<(), ProofError> {
     let refused = |found: &str| Err(ProofError::Ambiguous { found: found.chars().take(80).collect() });
     match value {
         Value::Null => refused("null"),
-        Value::String(text) if text.starts_with("_:") => refused(text),
+        Value::String(text) if text.starts_with("_:") || !decodes(text) => refused(text),
         Value::Array(all) if all.is_empty() => refused("[]"),
         Value::Array(all) => all.iter().try_for_each(|value| is_unambiguous(value, false)),
         Value::Object(object) if object.is_empty() => refused("{}"),
         Value::Object(object) => object.iter().try_for_each(|(key, value)| match key.as_str() {
             "@context" if top => Ok(()),
-            key if key.starts_with('@') || key.contains(':') => refused(key),
+            key if key.starts_with('@') || key.contains(':') || !decodes(key) => refused(key),
             _ => is_unambiguous(value, false),
         }),
         _ => Ok(()),
     }
+}
+
+/// Whether percent-encodings stand for UTF-8. IRIs in which they do not make ssi panic when it compares them.
+fn decodes(text: &str) -> bool {
+    let (mut rest, mut decoded) = (text.as_bytes(), Vec::with_capacity(text.len()));
+    while let Some((first, after)) = rest.split_first() {
+        let mut byte = [*first];
+        rest = match after.split_first_chunk::<2>() {
+            Some((digits, after)) if *first == b'%' && hex::decode_to_slice(digits, &mut byte).is_ok() => {
+                after
+            }
+            _ => after,
+        };
+        decoded.extend(byte);
+    }
+    core::str::from_utf8(&decoded).is_ok()
 }
 
 /// Blank nodes that their own quads do not tell apart are told apart by trying all their orders. A handful is plenty for a credential.
