@@ -93,7 +93,12 @@ fn sign_changed(change: impl FnOnce(&mut Value)) -> Result<Value, String> {
 #[test]
 fn what_rdf_would_not_sign_is_refused() {
     type Change = fn(&mut Value);
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 12] = [
+        ("a name that is no IRI", |vc| vc["id"] = json!("serial-1")),
+        ("a status without a right name", |vc| vc["credentialStatus"]["id"] = json!("alice")),
+        ("one name for two", |vc| {
+            vc["credentialStatus"]["id"] = vc["credentialSubject"]["id"].clone();
+        }),
         ("null", |vc| vc["credentialSubject"]["bond"] = json!(null)),
         ("[]", |vc| vc["credentialSubject"]["kinds"] = json!([])),
         ("{}", |vc| vc["credentialSubject"]["kinds"] = json!([{}])),

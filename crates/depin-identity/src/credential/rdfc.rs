@@ -5,7 +5,7 @@
 //! for blank nodes that look alike, factorial in their number, is bounded.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     pin::pin,
     task::{Context, Poll, Waker},
@@ -13,7 +13,9 @@ use std::{
 
 use serde_json::Value;
 use ssi::{
-    json_ld::{CompactJsonLd, ContextLoader, Expandable as _, Loader as _},
+    json_ld::{
+        CompactJsonLd, ContextLoader, Expandable as _, ExpandedDocument, Id, Loader as _, object::FragmentRef,
+    },
     rdf::{
         AnyLdEnvironment as _, LdEnvironment, LexicalQuad,
         urdna2015::{self, BlankNodeComponents as _, IdentifierIssuer, NormalizationState},
@@ -42,6 +44,7 @@ pub(super) fn canonicalize(document: &Value) -> Result<Vec<u8>, ProofError> {
     let mut environment = LdEnvironment::default();
     let document = CompactJsonLd(value);
     let expanded = now(document.expand_with(&mut environment, &loader))?.map_err(failed)?;
+    names_are_signed(&expanded)?;
     let quads = environment.quads_of(&expanded).map_err(failed)?;
     effort_is_bounded(&quads)?;
     Ok(urdna2015::normalize(quads.iter().map(LexicalQuad::as_lexical_quad_ref)).into_nquads().into_bytes())
@@ -110,6 +113,27 @@ fn decodes(text: &str) -> bool {
         decoded.extend(byte);
     }
     core::str::from_utf8(&decoded).is_ok()
+}
+
+/// That each name in the document is in the graph, and names one object. A name that is no IRI would be left out of what is signed, as if it were not there; two
+/// objects of one name would become one, and nobody could say which of them a claim was in.
+fn names_are_signed(document: &ExpandedDocument) -> Result<(), ProofError> {
+    let mut names = BTreeSet::new();
+    for fragment in document.traverse() {
+        let node = match fragment {
+            FragmentRef::Object(object) => object.as_node(),
+            FragmentRef::IndexedObject(object) => object.inner().as_node(),
+            FragmentRef::Node(node) => Some(node),
+            FragmentRef::IndexedNode(node) => Some(node.inner()),
+            _ => None,
+        };
+        let Some((node, id)) = node.and_then(|node| Some((node, node.id.as_ref()?))) else { continue };
+        let taken = !node.properties().is_empty() && !names.insert(id);
+        if taken || matches!(id, Id::Invalid(_)) {
+            return Err(ProofError::Ambiguous { found: id.to_string().chars().take(80).collect() });
+        }
+    }
+    Ok(())
 }
 
 /// Blank nodes that their own quads do not tell apart are told apart by trying all their orders. A handful is plenty for a credential.
