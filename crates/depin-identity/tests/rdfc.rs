@@ -136,6 +136,7 @@ fn a_context_that_is_not_built_in_is_never_fetched() {
 #[test]
 fn percent_encodings_of_no_text_are_refused_without_a_panic() {
     for (path, value) in [
+        ("/@context/1", "https://depin-rs.github.io/depin/%ed/v1"),
         ("/issuer", "did:key:z%bD"),
         ("/credentialSubject/id", "did:key:z%bD"),
         ("/credentialStatus/statusListCredential", "https://status.example/%ff"),

@@ -75,7 +75,8 @@ fn contexts_are_known(document: &Value, loader: &ContextLoader) -> Result<(), Pr
     for context in contexts {
         let unknown =
             || ProofError::UnknownContext { context: context.to_string().chars().take(200).collect() };
-        let url = context.as_str().and_then(|url| ssi::json_ld::Iri::new(url).ok()).ok_or_else(unknown)?;
+        let url = context.as_str().filter(|url| decodes(url));
+        let url = url.and_then(|url| ssi::json_ld::Iri::new(url).ok()).ok_or_else(unknown)?;
         now(loader.load(url))?.map_err(|_| unknown())?;
     }
     Ok(())
