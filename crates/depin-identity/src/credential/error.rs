@@ -106,6 +106,16 @@ pub enum ProofError {
         /// The suite's.
         expected: KeyType,
     },
+    /// A key that the suite may have, of a curve with which nothing is checked here: P-384. It says nothing about the document.
+    #[error(
+        "{method} is a key of P-384; {suite} is checked here with keys of P-256 alone, so ask the issuer for a proof by one"
+    )]
+    Curve {
+        /// The suite.
+        suite: &'static str,
+        /// The method.
+        method: DidUrl,
+    },
     /// The key is not fit to check anything with.
     #[error(transparent)]
     Key(#[from] PublicKeyError),

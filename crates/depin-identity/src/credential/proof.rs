@@ -1,6 +1,6 @@
 //! A Data Integrity proof (W3C VC Data Integrity 1.0, 2.1), read strictly.
 
-use depin_core::Timestamp;
+use depin_core::{KeyType, Timestamp};
 use serde_json::Value;
 
 use super::{ProofError, Suite, json::Object, time};
@@ -11,6 +11,8 @@ use crate::{
 
 /// Proofs of one document.
 pub const MAX_PROOFS: usize = 8;
+/// What the value of a proof has to be.
+pub(super) const SIGNATURE: &str = "multibase base58btc of 64 bytes";
 /// Members that a proof may have. One that nobody here knows might change what the proof means.
 const MEMBERS: [&str; 13] = [
     "@context",
@@ -47,7 +49,8 @@ pub struct Proof {
     pub challenge: Option<String>,
     /// The verifiers it is meant for.
     pub domain: Vec<String>,
-    pub(super) signature: Signature,
+    /// None where it has the length of those of P-384, with which nothing is checked here.
+    pub(super) signature: Option<Signature>,
     /// The proof as it was received.
     pub(super) object: Object,
 }
@@ -90,7 +93,7 @@ impl Proof {
             previous: texts(object, "previousProof")?,
             challenge: optional(object, "challenge")?.map(str::to_owned),
             domain: texts(object, "domain")?,
-            signature: signature(needed(object, "proofValue", "multibase base58btc of 64 bytes")?)?,
+            signature: signature(suite, needed(object, "proofValue", SIGNATURE)?)?,
             object: object.clone(),
         })
     }
@@ -113,12 +116,15 @@ fn suite(object: &Object) -> Result<Suite, ProofError> {
     Suite::from_name(name).ok_or_else(|| ProofError::Suite { found: cut(name) })
 }
 
-/// Multibase base58btc; a signature of any suite here has 64 bytes, hence at most 88 digits.
-fn signature(text: &str) -> Result<Signature, ProofError> {
-    let wrong = || member("proofValue", "multibase base58btc of 64 bytes");
-    let digits = text.strip_prefix('z').filter(|digits| digits.len() <= 88).ok_or_else(wrong)?;
+/// Multibase base58btc; a signature has 64 bytes, hence at most 88 digits; one of P-384 has 96, hence at most 132.
+fn signature(suite: Suite, text: &str) -> Result<Option<Signature>, ProofError> {
+    let wrong = || member("proofValue", SIGNATURE);
+    let digits = text.strip_prefix('z').filter(|digits| digits.len() <= 132).ok_or_else(wrong)?;
     let bytes = bs58::decode(digits).into_vec().map_err(|_| wrong())?;
-    bytes.try_into().map(Signature).map_err(|_| wrong())
+    match bytes.len() {
+        96 if suite.key_type() == KeyType::P256 => Ok(None),
+        _ => bytes.try_into().map(|signature| Some(Signature(signature))).map_err(|_| wrong()),
+    }
 }
 
 fn member(name: &str, expected: &'static str) -> ProofError {

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use depin_core::Timestamp;
+use depin_core::{KeyType, Timestamp};
 use serde_json::Value;
 
 use super::{
     Documents, Proof, ProofError,
     json::{self, Object},
+    proof::SIGNATURE,
 };
 use crate::{
     PublicKey,
-    did::{DidUrl, Purpose},
+    did::{Curve, DidUrl, Purpose},
 };
 
 /// Bytes of a document, status lists excepted.
@@ -96,13 +97,19 @@ impl SecuredDocument {
             return Err(ProofError::Expired { expires, now });
         }
         let signer = documents.get(method.did())?;
-        let typed = signer.authorized(purpose, method)?.typed_key()?;
-        let (found, expected) = (typed.key_type(), suite.key_type());
+        let key = signer.authorized(purpose, method)?.public_key()?;
+        let expected = suite.key_type();
+        if (expected, key.curve()) == (KeyType::P256, Curve::P384) {
+            return Err(ProofError::Curve { suite: suite.name(), method: method.clone() });
+        }
+        let typed = key.typed()?;
+        let found = typed.key_type();
         if found != expected {
             return Err(ProofError::KeyType { suite: suite.name(), method: method.clone(), found, expected });
         }
         let hash_data = suite.hash_data(&proof.options(), &self.under(&proof.previous))?;
-        if suite.verify(&PublicKey::new(typed)?, &hash_data, &proof.signature) {
+        let signature = proof.signature.ok_or_else(wrong_length)?;
+        if suite.verify(&PublicKey::new(typed)?, &hash_data, &signature) {
             Ok(method.clone())
         } else {
             Err(ProofError::Signature { method: method.clone() })
@@ -121,4 +128,8 @@ impl SecuredDocument {
         }
         document
     }
+}
+
+fn wrong_length() -> ProofError {
+    ProofError::Member { member: "proofValue".to_owned(), expected: SIGNATURE }
 }
