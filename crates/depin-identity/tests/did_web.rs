@@ -164,7 +164,7 @@ async fn a_document_is_read_from_where_the_did_says() {
 async fn a_private_address_is_not_asked() {
     let server = serve(true, |_, did| (ok("application/json", &document(did)), false)).await;
     let policy = WebPolicy { addresses: AddressRule::Public, ..server.policy() };
-    unavailable(&server.resolve(&policy).await.unwrap_err(), "which did:web does not ask");
+    unavailable(&server.resolve(&policy).await.unwrap_err(), "which is no public address");
     assert_eq!(server.connections.load(SeqCst), 0);
     // The same server, where it is allowed.
     assert_eq!(server.resolve(&server.policy()).await.unwrap().id, server.did());

@@ -56,6 +56,16 @@ async fn a_grant_is_issued_narrowed_and_verified() {
         let said = answer["files"][0]["summary"].as_str().unwrap();
         assert!(said.starts_with("of claim for ") && said.ends_with("to the service payer"), "{said}");
         assert_eq!(finding(&answer, "grant.registry"), ("warning", "elsewhere"));
+        // Its parts have nothing in common.
+        let nothing = device(&desk, &["narrow", "narrow", "--action", "submit:storage.proof"]).await.ok();
+        desk.put("nothing", nothing.stdout);
+        let answer = desk.judge(&["nothing", "--trust", &trust], INVALID).await;
+        assert_eq!(finding(&answer, "grant.rights"), ("fail", "none"));
+        // It is of one network.
+        let other = NETWORK.replace("22", "23");
+        for (network, code) in [(NETWORK, VALID), (&other, INVALID)] {
+            desk.judge(&["grant", "--trust", &trust, "--network", network], code).await;
+        }
         // Nobody is trusted by default, nor is somebody else.
         let other = Did::from(&SoftwareKey::from_seed([9; 32]).public().typed()).to_string();
         let answer = desk.judge(&["grant"], NOT_CHECKED).await;

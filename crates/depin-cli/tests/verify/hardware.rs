@@ -83,6 +83,10 @@ async fn a_chain_leads_to_a_root_that_was_named() {
         (finding(&answer, "x509.chain"), finding(&answer, "x509.root")),
         (("pass", "ok"), ("pass", "ok"))
     );
+    // What was exported with them has to go.
+    desk.put("text.pem", format!("Bag Attributes: <none>\n{}", pem(&[&leaf, &maker.der])));
+    let answer = desk.judge(&["text.pem", "--root", "root.pem"], INVALID).await;
+    assert_eq!(finding(&answer, "x509.form"), ("fail", "malformed"));
     // Wrong under any root: signed by another, in another order, changed, issued by what may not issue.
     let mut changed = leaf.clone();
     let at = changed.len() / 2;
@@ -104,6 +108,13 @@ async fn a_chain_leads_to_a_root_that_was_named() {
             assert_eq!(finding, "fail", "{name}: {answer:#}");
         }
     }
+    // A curve that is not checked here says nothing of the chain.
+    let curve = |last| [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, last];
+    let at = leaf.windows(10).position(|bytes| bytes == curve(7)).unwrap();
+    let unknown = [&leaf[..at], &curve(6), &leaf[at + 10..]].concat();
+    desk.put("unknown", pem(&[&unknown, &maker.der]));
+    let answer = desk.judge(&["unknown", "--root", "root.pem"], NOT_CHECKED).await;
+    assert_eq!(finding(&answer, "x509.chain"), ("skipped", "unknown-algorithm"));
     // Its time.
     let mut late = device("Late");
     late.not_after = rcgen::date_time_ymd(2025, 12, 31);

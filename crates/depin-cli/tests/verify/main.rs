@@ -14,6 +14,8 @@ mod grants;
 mod hardware;
 #[path = "../support/mod.rs"]
 mod support;
+mod vectors;
+mod vouchers;
 
 use std::path::Path;
 

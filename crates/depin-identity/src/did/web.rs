@@ -256,10 +256,12 @@ impl Resolve for Lookup {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             match found.iter().find(|address| !rule.allows(address.ip())) {
-                Some(address) => {
-                    Err(format!("{} is at {}, which did:web does not ask", name.as_str(), address.ip())
-                        .into())
-                }
+                Some(address) => Err(format!(
+                    "{} is at {}, which is no public address: nothing else is asked",
+                    name.as_str(),
+                    address.ip()
+                )
+                .into()),
                 None => {
                     let found: Addrs = Box::new(found.into_iter());
                     Ok(found)

@@ -16,7 +16,7 @@ use crate::SoftwareKey;
 #[non_exhaustive]
 pub enum KeyFileError {
     /// No such file.
-    #[error("{path} does not exist; make a key with `depin device new --key file:{path}`")]
+    #[error("{path} does not exist; make a key with `depin device new --key file:{path} --type ed25519`")]
     Missing {
         /// The file.
         path: PathBuf,

@@ -22,6 +22,12 @@ pub(super) fn chain(chain: &[Vec<u8>], trust: &Trust) -> Checked {
     Checked::new(CHAIN, summary, findings)
 }
 
+/// Certificates that could not be taken out of a text.
+pub(super) fn of_text(error: &ChainError) -> Checked {
+    let next = format!("{error}; leave the blocks from BEGIN to END alone in the file, the leaf's first");
+    Checked::new(CHAIN, "", vec![fail("x509.form", "malformed", next)])
+}
+
 /// The chain, with a trusted root put under it if it lacks one.
 pub(super) fn complete<'a>(chain: &'a [Vec<u8>], trust: &'a Trust) -> Vec<&'a [u8]> {
     let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
@@ -65,14 +71,24 @@ pub(super) fn judge(
                     let seen = format!("{} certificates, for {purpose}", chain.len());
                     pass("x509.chain", seen, "holds up to its own end")
                 }
-                Err(error) => fail("x509.chain", "refused", error),
+                Err(error) => of_chain(&error),
             };
             let gap = format!(
                 "it ends in the certificate {certificate} with the key {public_key}, which nobody said is to be trusted: give --root"
             );
             (None, vec![held, skipped("x509.root", "untrusted", gap)])
         }
-        Err(error) => (None, vec![fail("x509.chain", "refused", error)]),
+        Err(error) => (None, vec![of_chain(&error)]),
+    }
+}
+
+/// What an error means: that the chain is wrong, or that it uses what is not checked here.
+fn of_chain(error: &ChainError) -> Finding {
+    match error {
+        ChainError::Algorithm { .. } | ChainError::Key { .. } => {
+            skipped("x509.chain", "unknown-algorithm", error)
+        }
+        _ => fail("x509.chain", "refused", error),
     }
 }
 
@@ -137,7 +153,7 @@ fn of_android(error: &AndroidError) -> Finding {
         }
         AndroidError::Revocation(_) => fail("attestation.android.revocation", "revoked", error),
         AndroidError::Nonce { .. } => fail("attestation.challenge", "other", error),
-        AndroidError::Chain(_) => fail("x509.chain", "refused", error),
+        AndroidError::Chain(error) => of_chain(error),
         _ => fail("attestation.android", "refused", error),
     }
 }

@@ -85,7 +85,14 @@ pub(super) fn of_credential(error: &CredentialError) -> Finding {
         CredentialError::Status(StatusError::ListMissing { list }) => skipped(
             "credential.status",
             "list-missing",
-            format!("the status list {list} is not at hand: give its file as well, or --online"),
+            format!("the status list {list} is not at hand: give a file of it as well; --online asks for it"),
+        ),
+        CredentialError::Status(StatusError::Issuer { list, found, .. }) => skipped(
+            "credential.status",
+            "list-untrusted",
+            format!(
+                "the status list {list} at hand is by {found}: add --trust {found} if that may revoke it"
+            ),
         ),
         CredentialError::Status(StatusError::Stale { .. }) => {
             skipped("credential.status", "list-stale", error)
@@ -98,13 +105,17 @@ pub(super) fn of_credential(error: &CredentialError) -> Finding {
 pub(super) fn of_proof(error: &ProofError) -> Finding {
     match error {
         ProofError::Unresolved { did } => {
-            let next =
-                if did.method() == "web" { "give --online" } else { "its method is not resolved here" };
-            skipped("credential.proof", "unresolved", format!("the document of {did} is not at hand: {next}"))
+            let next = if did.method() == "web" {
+                "--online asks its server"
+            } else {
+                "its method is not resolved here"
+            };
+            skipped("credential.proof", "unresolved", format!("the document of {did} is not at hand; {next}"))
         }
         ProofError::Method(DidError::Unavailable { .. } | DidError::UnsupportedMethod { .. }) => {
             skipped("credential.proof", "unresolved", error)
         }
+        ProofError::Curve { .. } => skipped("credential.proof", "unknown-curve", error),
         ProofError::UnknownContext { .. } => skipped("credential.proof", "unknown-context", error),
         ProofError::Suite { .. } | ProofError::SuiteNotBuilt { .. } => {
             skipped("credential.proof", "unknown-suite", error)

@@ -22,11 +22,13 @@ pub(super) async fn document(bytes: &[u8], trust: &Trust) -> Checked {
     findings.push(match trust.resolver.resolve(&document.id, None).await {
         Ok(resolution) => compare(&document, &resolution.document),
         Err(error @ (DidError::Unavailable { .. } | DidError::UnsupportedMethod { .. })) => {
-            let error = match document.id.method() {
-                "web" => format!("{error}; give --online to ask its server"),
+            let missing = match document.id.method() {
+                "web" if trust.web.is_none() => {
+                    format!("the document of {} is at a server: --online asks it", document.id)
+                }
                 _ => error.to_string(),
             };
-            skipped("did.resolution", "unresolved", error)
+            skipped("did.resolution", "unresolved", missing)
         }
         Err(error) => fail("did.resolution", "refused", error),
     });

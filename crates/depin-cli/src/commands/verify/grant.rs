@@ -14,7 +14,7 @@ pub(super) fn check(token: &[u8], trust: &Trust) -> Checked {
     match Grant::read(token, &issuers) {
         Ok(signed) => judge(&signed, trust),
         Err(GrantError::Issuer { tried: 0 }) => {
-            let missing = "a grant does not name its issuer: give --trust with the did:key of the device's owner or the network's operator";
+            let missing = "a grant does not name its issuer: give --trust with the did:key of the device or of the network's operator";
             Checked::new(KIND, "", vec![skipped("grant.issuer", "not-given", missing)])
         }
         Err(error @ GrantError::Issuer { .. }) => {
@@ -36,10 +36,12 @@ fn judge(signed: &SignedGrant, trust: &Trust) -> Checked {
         narrowings.iter().rev().find_map(|narrowing| narrowing.holder.as_ref()).or(grant.holder.as_ref());
     let id = ids.last().map(ToString::to_string).unwrap_or_default();
     let (expires, holder) = (signed.expires(), holder.map_or_else(|| "anyone".to_owned(), who));
-    let mut findings = vec![
-        pass("grant.issuer", issuer.to_string(), "named by --trust"),
-        pass("grant.rights", names.join(", "), format!("narrowed {} times; id {id}", narrowings.len())),
-    ];
+    let mut findings = vec![pass("grant.issuer", issuer.to_string(), "named by --trust")];
+    findings.push(if names.is_empty() {
+        fail("grant.rights", "none", "it was narrowed until nothing was left: ask for it as it was before")
+    } else {
+        pass("grant.rights", names.join(", "), format!("narrowed {} times; id {id}", narrowings.len()))
+    });
     findings.push(if expires < trust.at {
         fail(
             "grant.time",
@@ -49,6 +51,14 @@ fn judge(signed: &SignedGrant, trust: &Trust) -> Checked {
     } else {
         pass("grant.time", trust.at.to_string(), format!("counts until {expires} ms"))
     });
+    match trust.network() {
+        Some(network) if network != grant.network => {
+            let error = format!("it is of the network {}, not of {}", grant.network.0, network.0);
+            findings.push(fail("grant.network", "other", error));
+        }
+        Some(network) => findings.push(pass("grant.network", network.0.to_string(), "the one named")),
+        None => {}
+    }
     let epoch = format!(
         "it counts in the network {} while the device is in ownership epoch {}, and unless it was revoked: the registry says",
         grant.network.0, grant.ownership_epoch

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use depin::excerpt::EXCERPT_FORMAT;
 use depin_identity::{
-    attestation::x509::certificates_from_pem,
+    attestation::x509::{ChainError, certificates_from_pem},
     credential::{CREDENTIAL_TYPE, MAX_LIST_BYTES, PRESENTATION_TYPE},
     grant::Grant,
 };
@@ -33,6 +33,10 @@ pub(super) enum Kind {
     Quote(super::quote::Parts),
     /// A token, decoded.
     Grant(Vec<u8>),
+    Voucher(Vec<u8>),
+    /// Text with certificates that cannot be taken out of it, and why.
+    Text(ChainError),
+    Empty,
     Unknown,
 }
 
@@ -58,12 +62,16 @@ impl Kind {
         match first {
             Some(b'{') => object(bytes),
             Some(b'[') => array(&bytes),
-            Some(b'-') => text(&bytes)
-                .and_then(|text| certificates_from_pem(text).ok())
-                .map_or(Self::Unknown, certificates),
+            None => Self::Empty,
             Some(0x30) if bytes.first() == Some(&0x30) => der(&bytes).map_or(Self::Unknown, certificates),
             // COSE_Sign1 (RFC 9052, 2).
             Some(0xd2) => Self::Signed(bytes),
+            _ if super::voucher::resembles(&bytes) => Self::Voucher(bytes),
+            _ if contains_certificate(&bytes) => match text(&bytes).map(certificates_from_pem) {
+                Some(Ok(chain)) => certificates(chain),
+                Some(Err(error)) => Self::Text(error),
+                None => Self::Unknown,
+            },
             _ => token(&bytes).map_or(Self::Unknown, Self::Grant),
         }
     }
@@ -82,6 +90,9 @@ impl Kind {
             Self::Android(_) => "Android attestation",
             Self::Quote(_) => "TPM quote",
             Self::Grant(_) => "grant",
+            Self::Voucher(_) => "ownership voucher",
+            Self::Text(_) => "certificates",
+            Self::Empty => "empty",
             Self::Unknown => "unknown",
         }
     }
@@ -91,6 +102,13 @@ impl Kind {
 fn contains(bytes: &[u8], format: &str) -> bool {
     let start = bytes.get(..bytes.len().min(64)).unwrap_or_default();
     start.windows(format.len()).any(|window| window == format.as_bytes())
+}
+
+/// A block of PEM (RFC 7468) begins in the first lines: what was exported with it stands before it.
+fn contains_certificate(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    let start = bytes.get(..bytes.len().min(1 << 16)).unwrap_or_default();
+    start.windows(BEGIN.len()).any(|window| window == BEGIN)
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

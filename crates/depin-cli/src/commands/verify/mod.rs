@@ -9,7 +9,10 @@ mod network;
 mod presentation;
 mod quote;
 mod report;
+#[cfg(test)]
+mod tests;
 mod trust;
+mod voucher;
 
 use std::{
     fs::File,
@@ -21,6 +24,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use depin_identity::did::WebPolicy;
 use kind::Kind;
 use report::{Checked, Outcome, Report};
 use trust::Trust;
@@ -31,7 +35,7 @@ const MAX_BYTES: u64 = 256 << 20;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Files of the network (bundle, excerpt, receipt, report), DID documents, credentials, presentations, maker chains, status lists, chains of
-    /// certificates, grants; or a directory with a TPM quote.
+    /// certificates, grants, ownership vouchers; or a directory with a TPM quote.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -43,7 +47,7 @@ pub(crate) struct Arguments {
 
 /// The exit code is that of the worst file: 0 valid, 1 invalid, 2 not checked.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let mut trust = match Trust::new(&arguments.trust) {
+    let mut trust = match Trust::new(&arguments.trust, &WebPolicy::default()) {
         Ok(trust) => trust,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -96,6 +100,9 @@ async fn check(kind: Kind, trust: &Arc<Trust>) -> Checked {
             Kind::Android(chain) => certificate::android(&chain, &trust),
             Kind::Quote(parts) => quote::check(&parts, &trust),
             Kind::Grant(token) => grant::check(&token, &trust),
+            Kind::Voucher(bytes) => voucher::check(&bytes, &trust),
+            Kind::Text(error) => certificate::of_text(&error),
+            Kind::Empty => Checked::empty(),
             Kind::Unknown => Checked::unknown(),
         }
     });

@@ -49,7 +49,9 @@ pub(super) fn excerpt(bytes: &[u8]) -> Checked {
 pub(super) fn signed(bytes: &[u8], keys: Option<&Bundle>) -> Checked {
     let envelope = match Envelope::parse(bytes) {
         Ok(envelope) => envelope,
-        Err(_) => return Checked::unknown(),
+        Err(error) => {
+            return Checked::new("receipt or report", "", vec![fail("report.form", "malformed", error)]);
+        }
     };
     if let Ok(receipt) = cbor::from_slice::<Receipt>(envelope.payload()) {
         return of_receipt(bytes, &receipt, keys);

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use depin_core::Finding;
 use depin_identity::attestation::{
-    tpm::{AttestationKey, EndorsementKey, PcrValues, Quote, QuoteError, SignedQuote},
+    tpm::{AttestationKey, EndorsementKey, PcrValues, Quote, QuoteError, SignedQuote, TpmKeyError},
     x509::{LeafUse, certificates_from_pem},
 };
 
@@ -55,6 +55,9 @@ pub(super) fn open(folder: &Path) -> Result<Parts> {
 pub(super) fn check(parts: &Parts, trust: &Trust) -> Checked {
     let key = match AttestationKey::parse(&parts.key) {
         Ok(key) => key,
+        Err(error @ TpmKeyError::Algorithm { .. }) => {
+            return Checked::new(KIND, "", vec![skipped("tpm.key", "unknown-algorithm", error)]);
+        }
         Err(error) => return Checked::new(KIND, "", vec![fail("tpm.key", "refused", error)]),
     };
     let name = hex::encode(key.name());

@@ -65,8 +65,12 @@ impl Checked {
 
     pub(super) fn unknown() -> Self {
         let expected = "this is no bundle, excerpt, receipt, report, DID document, credential, presentation, maker chain, status \
-                        list, certificate chain, TPM quote, Android attestation or grant";
+                        list, certificate chain, TPM quote, Android attestation, grant or ownership voucher";
         Self::new("unknown", "", vec![fail("file.kind", "unknown", expected)])
+    }
+
+    pub(super) fn empty() -> Self {
+        Self::new("nothing", "", vec![fail("file.kind", "empty", "the file is empty: copy it again")])
     }
 
     pub(super) fn broke_off(kind: &'static str) -> Self {

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use depin::Bundle;
-use depin_core::{Digest, Finding, Millis, Timestamp, TypedKey, sha256};
+use depin_core::{Digest, Finding, Millis, NetworkId, Timestamp, TypedKey, sha256};
 use depin_identity::{
     Did, Resolvers,
     attestation::{
@@ -35,7 +35,7 @@ pub(super) struct Given {
     /// A root of certificates: a file with it, or SHA-256 of its SubjectPublicKeyInfo in hexadecimal.
     #[arg(long, value_name = "FILE|DIGEST")]
     root: Vec<String>,
-    /// Who may issue credentials and grants, by DID; or the name of an attestation key that was activated before, in hexadecimal.
+    /// Who may issue credentials and grants, or make devices, by DID; or the name of an attestation key that was activated before, in hexadecimal.
     #[arg(long, value_name = "DID|NAME")]
     trust: Vec<String>,
     /// The moment to judge at, for example 2026-01-31T12:00:00Z [default: now].
@@ -50,6 +50,9 @@ pub(super) struct Given {
     /// A bundle of the network, which has the keys of receipts and reports.
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
+    /// The network that a grant or an ownership voucher is of: its id, 64 hexadecimal digits [default: that of --bundle].
+    #[arg(long, value_name = "ID")]
+    network: Option<Digest>,
     /// Google's list of revoked Android keys, https://android.googleapis.com/attestation/status, fetched within a day.
     #[arg(long, value_name = "FILE")]
     revocations: Option<PathBuf>,
@@ -63,6 +66,7 @@ pub(super) struct Trust {
     pub(super) nonce: Option<String>,
     pub(super) domain: Option<String>,
     pub(super) bundle: Option<Bundle>,
+    network: Option<NetworkId>,
     pub(super) revocations: Option<RevocationList>,
     pub(super) pins: Vec<Pin>,
     /// Roots that were given as files, in DER.
@@ -71,7 +75,8 @@ pub(super) struct Trust {
     /// Names of attestation keys.
     pub(super) names: Vec<[u8; 34]>,
     pub(super) resolver: Resolvers,
-    web: Option<WebMethod>,
+    /// If servers may be asked.
+    pub(super) web: Option<WebMethod>,
     /// Status lists among the files, by the URL they give.
     offered: BTreeMap<String, StatusListFile>,
 }
@@ -85,7 +90,8 @@ pub(super) struct Knowledge {
 }
 
 impl Trust {
-    pub(super) fn new(arguments: &Given) -> Result<Self> {
+    /// `web` is how `--online` asks.
+    pub(super) fn new(arguments: &Given, web: &WebPolicy) -> Result<Self> {
         let at = arguments.at.unwrap_or_else(|| timestamp(SystemTime::now()));
         let (mut pins, mut roots) = (Vec::new(), Vec::new());
         for root in &arguments.root {
@@ -104,7 +110,7 @@ impl Trust {
         }
         let bundle = arguments.bundle.as_deref().map(bundle).transpose()?;
         let revocations = arguments.revocations.as_deref().map(|path| revocations(path, at)).transpose()?;
-        let web = if arguments.online { Some(WebMethod::new(&WebPolicy::default())?) } else { None };
+        let web = if arguments.online { Some(WebMethod::new(web)?) } else { None };
         let resolver = match &web {
             Some(web) => Resolvers::offline().with(Arc::new(web.clone())),
             None => Resolvers::offline(),
@@ -115,6 +121,7 @@ impl Trust {
             nonce,
             domain,
             bundle,
+            network: arguments.network.map(NetworkId),
             revocations,
             pins,
             roots,
@@ -150,6 +157,11 @@ impl Trust {
             document.verification_method.first()?.typed_key().ok()
         });
         methods.collect()
+    }
+
+    /// The network, if one was named.
+    pub(super) fn network(&self) -> Option<NetworkId> {
+        self.network.or_else(|| self.bundle.as_ref().map(|bundle| bundle.header.params.network()))
     }
 
     /// The nonce as hardware was given it.
