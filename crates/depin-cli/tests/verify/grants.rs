@@ -61,6 +61,14 @@ async fn a_grant_is_issued_narrowed_and_verified() {
         desk.put("nothing", nothing.stdout);
         let answer = desk.judge(&["nothing", "--trust", &trust], INVALID).await;
         assert_eq!(finding(&answer, "grant.rights"), ("fail", "none"));
+        // What is for one holder and then for another is for nobody.
+        let to = |name: &'static str| ["narrow", name, "--holder", "service:gateway"];
+        desk.put("first", device(&desk, &to("grant")).await.ok().stdout);
+        let second = device(&desk, &["narrow", "first", "--holder", "service:relay"]).await.ok();
+        desk.put("second", second.stdout);
+        desk.judge(&["first", "--trust", &trust], VALID).await;
+        let answer = desk.judge(&["second", "--trust", &trust], INVALID).await;
+        assert_eq!(finding(&answer, "grant.holder").0, "fail");
         // It is of one network.
         let other = NETWORK.replace("22", "23");
         for (network, code) in [(NETWORK, VALID), (&other, INVALID)] {

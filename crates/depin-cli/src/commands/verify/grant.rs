@@ -1,5 +1,7 @@
 //! Grants: tokens that say who may do what with a device.
 
+use std::collections::BTreeSet;
+
 use depin_identity::grant::{Grant, GrantError, Holder, Right, SignedGrant};
 
 use super::{
@@ -32,16 +34,22 @@ fn judge(signed: &SignedGrant, trust: &Trust) -> Checked {
         rights = rights.intersection(narrowed).cloned().collect();
     }
     let names: Vec<_> = rights.iter().map(right).collect();
-    let holder =
-        narrowings.iter().rev().find_map(|narrowing| narrowing.holder.as_ref()).or(grant.holder.as_ref());
+    let narrowed = narrowings.iter().filter_map(|narrowing| narrowing.holder.as_ref());
+    let holders: BTreeSet<&Holder> = grant.holder.iter().chain(narrowed).collect();
     let id = ids.last().map(ToString::to_string).unwrap_or_default();
-    let (expires, holder) = (signed.expires(), holder.map_or_else(|| "anyone".to_owned(), who));
+    let names_of: Vec<String> = holders.iter().map(|holder| who(holder)).collect();
+    let holder = if names_of.is_empty() { "anyone".to_owned() } else { names_of.join(" and ") };
+    let expires = signed.expires();
     let mut findings = vec![pass("grant.issuer", issuer.to_string(), "named by --trust")];
     findings.push(if names.is_empty() {
         fail("grant.rights", "none", "it was narrowed until nothing was left: ask for it as it was before")
     } else {
         pass("grant.rights", names.join(", "), format!("narrowed {} times; id {id}", narrowings.len()))
     });
+    if holders.len() > 1 {
+        let nobody = "nobody is all of them: ask for it as it was before";
+        findings.push(fail("grant.holder", "several", format!("{holder}: {nobody}")));
+    }
     findings.push(if expires < trust.at {
         fail(
             "grant.time",

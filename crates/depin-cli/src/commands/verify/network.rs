@@ -1,6 +1,6 @@
 //! What a network leaves behind: bundles, excerpts, receipts, reports.
 
-use depin::{Bundle, audit, excerpt::Excerpt, node::catalogue};
+use depin::{Bundle, audit, audit_excerpt, excerpt::Excerpt, node::catalogue};
 use depin_core::{Finding, cbor};
 use depin_identity::{Envelope, PublicKey, Receipt, Report};
 
@@ -22,8 +22,11 @@ pub(super) fn bundle(bytes: &[u8]) -> Checked {
     };
     let mut findings = vec![pass("bundle.audit", "recomputed", "every verdict and payout the same")];
     if audit.withheld > 0 {
-        let count = format!("{} entries are withheld and cannot be checked", audit.withheld);
-        findings.push(warning("bundle.withheld", "withheld", count));
+        let count = format!(
+            "{} entries are withheld, and any of them may have struck or paid somebody",
+            audit.withheld
+        );
+        findings.push(skipped("bundle.withheld", "withheld", count));
     }
     let summary =
         format!("of epoch {}, recomputed; digest {}, root {}", audit.epoch, audit.digest, audit.root);
@@ -31,18 +34,26 @@ pub(super) fn bundle(bytes: &[u8]) -> Checked {
 }
 
 pub(super) fn excerpt(bytes: &[u8]) -> Checked {
-    match Excerpt::open(bytes) {
-        Ok(excerpt) => {
-            let (epoch, device) = (excerpt.header.epoch, &excerpt.device);
-            let summary = format!(
-                "of epoch {epoch} for {}, intact; earned {}, bundle digest {}",
-                device.device, device.earned, excerpt.digest
-            );
-            let findings = vec![pass("excerpt.digest", excerpt.digest.to_string(), "leads to it")];
-            Checked::new(EXCERPT, summary, findings)
-        }
-        Err(error) => Checked::new(EXCERPT, "", vec![fail("excerpt.digest", "mismatch", error)]),
-    }
+    let excerpt = match Excerpt::open(bytes) {
+        Ok(excerpt) => excerpt,
+        Err(error) => return Checked::new(EXCERPT, "", vec![fail("excerpt.digest", "mismatch", error)]),
+    };
+    let (epoch, device) = (excerpt.header.epoch, &excerpt.device);
+    let summary = format!(
+        "of epoch {epoch} for {}; earned {}, bundle digest {}",
+        device.device, device.earned, excerpt.digest
+    );
+    let mut findings = vec![pass("excerpt.digest", excerpt.digest.to_string(), "leads to it")];
+    findings.push(match audit_excerpt(&excerpt, &catalogue()) {
+        Ok(_) => pass("excerpt.audit", "recomputed", "the device's verdicts the same"),
+        Err(error) => fail("excerpt.audit", "mismatch", error),
+    });
+    findings.push(warning(
+        "excerpt.chain",
+        "elsewhere",
+        "that the epoch paid by this digest the chain says: `depin audit` compares",
+    ));
+    Checked::new(EXCERPT, summary, findings)
 }
 
 /// A receipt or a report. Whose signature it bears, only the network's keys tell.
