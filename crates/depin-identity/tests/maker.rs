@@ -5,18 +5,15 @@
 mod common;
 mod issuing;
 
-use std::collections::BTreeMap;
-
 use depin_core::{Amount, Timestamp};
 use depin_identity::{
     Did, SoftwareKey,
     credential::{
-        ChainError, CredentialError, DeviceClaim, Documents, MakerChain, MakerGrant, MakerPolicy, QuotaError,
-        QuotaLedger, StatusError, StatusLists, Terms, VouchedDevice,
+        ChainError, CredentialError, DeviceClaim, Documents, MakerChain, MakerGrant, MakerPolicy, ProofError,
+        ProofOptions, StatusError, StatusLists, Terms, VouchedDevice,
     },
 };
 use issuing::*;
-use proptest::prelude::*;
 use serde_json::Value;
 
 const RICH: Amount = Amount(1_000_000);
@@ -69,51 +66,9 @@ fn a_device_of_a_maker_of_the_root_is_vouched_for() {
 }
 
 #[test]
-fn the_device_after_the_last_of_a_quota_is_refused_and_the_same_one_counts_once() {
-    let mut ledger = QuotaLedger::default();
-    let devices: Vec<_> = (10..14).map(key).collect();
-    for (serial, device) in (0..3).zip(&devices) {
-        let vouched = verify(&chain(device, serial), device).unwrap();
-        assert_eq!(ledger.admit(&vouched), Ok(true));
-        assert_eq!(ledger.admit(&vouched), Ok(false));
-    }
-    assert_eq!(ledger.used(&did(&maker())), 3);
-    let quota = ChainError::Serial { serial: 3, quota: 3 };
-    assert_eq!(verify(&chain(&devices[3], 3), &devices[3]), Err(quota));
-    // A serial below the quota belongs to another device already.
-    let vouched = verify(&chain(&devices[3], 2), &devices[3]).unwrap();
-    let (serial, device) = (2, device_id(&devices[2]));
-    let taken = QuotaError::SerialTaken { maker: did(&maker()), serial, device };
-    let before = ledger.clone();
-    assert_eq!(ledger.admit(&vouched), Err(taken));
-    // Nor is a device moved to another serial.
-    let vouched = verify(&chain(&devices[0], 1), &devices[0]).unwrap();
-    assert_eq!(ledger.admit(&vouched), Err(QuotaError::Changed { device: device_id(&devices[0]) }));
-    assert_eq!(ledger, before);
-}
-
-#[test]
-fn a_grant_issued_again_does_not_count_anew() {
-    let mut ledger = QuotaLedger::default();
-    let admit = |ledger: &mut QuotaLedger, quota, device: &SoftwareKey, serial| {
-        let chain = [grants(&root(), &grant(&maker(), quota)), vouches(&maker(), &claim(device, serial))];
-        ledger.admit(&verify(&chain, device).unwrap())
-    };
-    assert_eq!(admit(&mut ledger, 2, &key(10), 0), Ok(true));
-    assert_eq!(admit(&mut ledger, 2, &key(11), 1), Ok(true));
-    assert_eq!(admit(&mut ledger, 3, &key(12), 2), Ok(true));
-    // A smaller grant does not undo what was, and leaves no room for more.
-    let (used, quota) = (3, 2);
-    let exhausted = QuotaError::Exhausted { maker: did(&maker()), used, quota };
-    ledger = {
-        let mut gap = QuotaLedger::default();
-        for (serial, seed) in [(3, 20), (4, 21), (5, 22)] {
-            assert_eq!(admit(&mut gap, 9, &key(seed), serial), Ok(true));
-        }
-        gap
-    };
-    assert_eq!(admit(&mut ledger, 2, &key(13), 0), Err(exhausted));
-    assert!(!ledger.contains(&device_id(&key(13))) && ledger.contains(&device_id(&key(20))));
+fn a_serial_is_below_the_quota() {
+    assert_eq!(verify(&chain(&device(), 2), &device()).unwrap().claim().serial, 2);
+    assert_eq!(verify(&chain(&device(), 3), &device()), Err(ChainError::Serial { serial: 3, quota: 3 }));
 }
 
 #[test]
@@ -156,6 +111,29 @@ fn a_makers_grant_has_a_status_and_an_end() {
 }
 
 #[test]
+fn a_chain_lasts_no_longer_than_any_proof_in_it() {
+    let soon = Timestamp(NOW.0 + 60_000);
+    let good = chain(&device(), 0);
+    for (link, signer) in [(0, root()), (1, maker())] {
+        let mut chain = good.clone();
+        chain[link].as_object_mut().unwrap().remove("proof");
+        let options = ProofOptions::of_key(&signer.public().typed(), NOW).unwrap();
+        chain[link] = sign_as(&chain[link], &signer, &ProofOptions { expires: Some(soon), ..options });
+        assert_eq!(verify(&chain, &device()).unwrap().until(), soon);
+        let late = Timestamp(soon.0 + 1);
+        let error = verify_at(&chain, &policy(), &device(), &lists(&root(), &[]), late).unwrap_err();
+        let (found, source) = credential_error(&error);
+        assert!(found == link && matches!(source, CredentialError::Proof(ProofError::Expired { .. })));
+        // It makes up for no end of the credential's own.
+        chain[link].as_object_mut().unwrap().remove("validUntil");
+        chain[link].as_object_mut().unwrap().remove("proof");
+        let options = ProofOptions::of_key(&signer.public().typed(), NOW).unwrap();
+        chain[link] = sign_as(&chain[link], &signer, &ProofOptions { expires: Some(soon), ..options });
+        assert_eq!(verify(&chain, &device()), Err(ChainError::NoExpiry { link }));
+    }
+}
+
+#[test]
 fn each_link_is_by_the_one_above() {
     let root_grant = grants(&root(), &grant(&maker(), 3));
     // A root that nobody trusts; a maker that the root does not know; a maker's name without its key; another's device.
@@ -195,10 +173,6 @@ fn what_a_maker_passes_on_is_no_more_than_it_has() {
     let narrow = grant(&sub, 2);
     let vouched = run(&narrow, &keepers).unwrap();
     assert_eq!(vouched.makers().len(), 2);
-    // It counts for both, so that passing on makes no room.
-    let mut ledger = QuotaLedger::default();
-    assert_eq!(ledger.admit(&vouched), Ok(true));
-    assert_eq!((ledger.used(&did(&maker())), ledger.used(&did(&sub))), (1, 1));
     assert_eq!(
         run(&narrow, &MakerPolicy { max_makers: 1, ..keepers.clone() }),
         Err(ChainError::Length { found: 2, max: 1 })
@@ -276,27 +250,5 @@ fn every_flipped_bit_and_every_cut_of_any_link_is_refused() {
         for len in 0..good[link].len() {
             assert!(!with(&good[link][..len]), "link {link}, {len} bytes");
         }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
-    /// However devices and serials come, a maker never gets more devices in than its quota, and no serial has two.
-    #[test]
-    fn a_quota_is_never_exceeded(attempts in proptest::collection::vec((10_u8..20, 0_u32..6), 1..24)) {
-        let mut ledger = QuotaLedger::default();
-        let mut admitted = BTreeMap::new();
-        for (seed, serial) in attempts {
-            let Ok(vouched) = verify(&chain(&key(seed), serial), &key(seed)) else {
-                prop_assert!(serial >= 3);
-                continue;
-            };
-            if ledger.admit(&vouched) == Ok(true) {
-                prop_assert_eq!(admitted.insert(serial, seed), None);
-            }
-        }
-        prop_assert!(admitted.len() <= 3);
-        prop_assert_eq!(usize::try_from(ledger.used(&did(&maker()))).unwrap(), admitted.len());
     }
 }

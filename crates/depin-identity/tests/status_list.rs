@@ -17,9 +17,9 @@ use depin_core::{Millis, Timestamp};
 use depin_identity::{
     Resolvers,
     credential::{
-        CredentialError, Documents, FetchError, MAX_ENTRIES, MIN_ENTRIES, ProofError, StatusClient,
-        StatusEntry, StatusError, StatusList, StatusListError, StatusLists, StatusPurpose, StatusSource,
-        Terms, VerifiedStatusList,
+        Credential, CredentialError, Documents, FetchError, MAX_ENTRIES, MIN_ENTRIES, ProofError,
+        ProofOptions, StatusClient, StatusEntry, StatusError, StatusList, StatusListError, StatusLists,
+        StatusPurpose, StatusSource, Terms, VerifiedStatusList,
     },
 };
 use flate2::{Compression, write::GzEncoder};
@@ -189,6 +189,20 @@ fn a_list_is_relied_on_until_the_first_of_its_ends() {
     assert!(with(|list| list["credentialSubject"]["ttl"] = json!("soon")).is_err());
     assert!(with(|list| list["credentialSubject"]["statusSize"] = json!(2)).is_err());
     assert!(with(|list| list["credentialSubject"]["type"] = json!("StatusList2021")).is_err());
+    // What counts for whoever does not fetch is the issuer's end alone.
+    let of = |document: &serde_json::Value, options: &ProofOptions| {
+        let signed = sign_as(document, &root(), options).to_string();
+        let credential = Credential::parse(signed.as_bytes()).unwrap();
+        VerifiedStatusList::of(&credential, LIST, NOW, &Documents::default()).unwrap().until()
+    };
+    let bits = StatusList::new(MIN_ENTRIES).unwrap();
+    let terms = Terms { status: None, ..terms(&root()) };
+    let mut document = terms.status_list(LIST, StatusPurpose::Revocation, &bits).unwrap();
+    document["credentialSubject"]["ttl"] = json!(60_000);
+    let options = ProofOptions::of_key(&root().public().typed(), NOW).unwrap();
+    assert_eq!(of(&document, &options), Timestamp(NOW.0 + YEAR));
+    let expires = Some(Timestamp(NOW.0 + 30_000));
+    assert_eq!(of(&document, &ProofOptions { expires, ..options }), Timestamp(NOW.0 + 30_000));
     let mut lists = StatusLists::default();
     lists.insert(ttl);
     let entry = StatusEntry { purpose: StatusPurpose::Revocation, list: LIST.to_owned(), index: 7 };

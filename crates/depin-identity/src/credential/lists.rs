@@ -115,8 +115,8 @@ impl StatusEntry {
 }
 
 impl VerifiedStatusList {
-    /// Checks the credential that was found at `url` at the moment `now`. It is relied on until its own end, until its `ttl` has passed, or for `max_age`, whichever is
-    /// first.
+    /// Checks the credential that was found at `url` at the moment `now`. It is relied on until its own end or that of a proof, until its `ttl` has passed, or for
+    /// `max_age`, whichever is first.
     ///
     /// # Errors
     /// [`CredentialError`]. A list whose credential names another URL as its id was put there by somebody else.
@@ -128,6 +128,30 @@ impl VerifiedStatusList {
         max_age: Millis,
     ) -> Result<Self, CredentialError> {
         let credential = Credential::new(SecuredDocument::parse_up_to(bytes, MAX_LIST_BYTES)?)?;
+        let found = Self::of(&credential, url, now, documents)?;
+        let claims = credential.secured().document().get("credentialSubject");
+        let ttl = match claims.and_then(|claims| claims.get("ttl")) {
+            None => max_age,
+            Some(ttl) => Millis(ttl.as_u64().ok_or(CredentialError::Property {
+                property: "credentialSubject.ttl",
+                expected: "number of milliseconds",
+            })?),
+        };
+        let fresh = Timestamp(now.0.saturating_add(ttl.min(max_age).0));
+        Ok(Self { until: found.until.min(fresh), ..found })
+    }
+
+    /// Checks `credential`, found at `url`, at the moment `now`. It is relied on until its own end, and its `ttl` is not looked at: that says when to
+    /// fetch it again, and here nothing is fetched.
+    ///
+    /// # Errors
+    /// As of [`VerifiedStatusList::verify`].
+    pub fn of(
+        credential: &Credential,
+        url: &str,
+        now: Timestamp,
+        documents: &Documents,
+    ) -> Result<Self, CredentialError> {
         let lists = StatusLists::default();
         let expected = Expected {
             kind: Some("BitstringStatusListCredential"),
@@ -149,14 +173,7 @@ impl VerifiedStatusList {
         }
         let purposes = purposes(claims)
             .ok_or_else(|| wrong("credentialSubject.statusPurpose", "text or array of texts"))?;
-        let ttl = match claims.get("ttl") {
-            None => max_age,
-            Some(ttl) => {
-                Millis(ttl.as_u64().ok_or_else(|| wrong("credentialSubject.ttl", "number of milliseconds"))?)
-            }
-        };
-        let fresh = Timestamp(now.0.saturating_add(ttl.min(max_age).0));
-        let until = verified.valid_until().map_or(fresh, |end| end.min(fresh));
+        let until = verified.until().unwrap_or(Timestamp(u64::MAX));
         let encoded =
             text("encodedList").ok_or_else(|| wrong("credentialSubject.encodedList", "multibase text"))?;
         let list = StatusList::decode(encoded).map_err(StatusError::from)?;

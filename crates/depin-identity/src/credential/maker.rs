@@ -6,7 +6,9 @@ use depin_core::{Amount, DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Credential, CredentialError, Expected, Known, VerifiedCredential};
+use super::{
+    Credential, CredentialError, Documents, Expected, Known, StatusEntry, StatusLists, VerifiedCredential,
+};
 use crate::did::Did;
 
 /// Type of a credential by which a root, or a maker, lets another make devices.
@@ -68,13 +70,20 @@ pub struct MakerChain {
     device: Credential,
 }
 
-/// A device whose chain holds. Only [`MakerChain::verify`] makes one; a [`QuotaLedger`](super::QuotaLedger) says whether there is room for it.
+/// A device whose chain holds. Only [`MakerChain::verify`] makes one. Whether a quota has room for it hangs on other devices, and is not said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VouchedDevice {
     device: DeviceId,
     claim: DeviceClaim,
     makers: Vec<MakerGrant>,
     until: Timestamp,
+}
+
+/// A chain whose every link is signed by the one above and in force. Whether one was revoked is not said. Only [`MakerChain::verify_signed`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedChain {
+    links: Vec<VerifiedCredential>,
+    vouched: VouchedDevice,
 }
 
 /// Why a chain is refused. Links are counted from 0, the one the root signed.
@@ -184,28 +193,71 @@ impl MakerChain {
         known: &Known<'_>,
         bonded: impl Fn(&Did) -> Amount,
     ) -> Result<VouchedDevice, ChainError> {
+        let signed = self.verify_signed(policy, device, known.now, known.documents, bonded)?;
+        signed.check_status(&policy.status_issuers, known.lists, known.now)
+    }
+
+    /// As [`MakerChain::verify`], but for what status lists say: which ones are needed, and by whom, is certain only after it.
+    ///
+    /// # Errors
+    /// [`ChainError`]: the first link that does not hold.
+    pub fn verify_signed(
+        &self,
+        policy: &MakerPolicy,
+        device: &DeviceId,
+        now: Timestamp,
+        documents: &Documents,
+        bonded: impl Fn(&Did) -> Amount,
+    ) -> Result<SignedChain, ChainError> {
         let (found, max) = (self.makers.len(), policy.max_makers);
         if found > max {
             return Err(ChainError::Length { found, max });
         }
         let mut makers: Vec<MakerGrant> = Vec::new();
-        let mut until = Timestamp(u64::MAX);
+        let (mut until, mut links) = (Timestamp(u64::MAX), Vec::new());
         for (link, credential) in self.makers.iter().enumerate() {
             let issuer = makers.last().map_or(&policy.root, |above| &above.maker);
-            let verified = policy.link(link, credential, issuer, None, MAKER_TYPE, known)?;
+            let verified = policy.link(link, credential, issuer, None, now, documents)?;
             let grant: MakerGrant = claims(link, &verified, MAKER_TYPE)?;
             grant.is_within(link, makers.last())?;
             policy.is_bonded(&grant, bonded(&grant.maker))?;
             until = until.min(end(link, &verified)?);
             makers.push(grant);
+            links.push(verified);
         }
         let maker = makers.last().ok_or(ChainError::Length { found, max })?;
         let subject = Did::from(device);
-        let verified = policy.link(found, &self.device, &maker.maker, Some(&subject), DEVICE_TYPE, known)?;
+        let verified = policy.link(found, &self.device, &maker.maker, Some(&subject), now, documents)?;
         let claim: DeviceClaim = claims(found, &verified, DEVICE_TYPE)?;
         claim.is_covered(maker)?;
         until = until.min(end(found, &verified)?);
-        Ok(VouchedDevice { device: *device, claim, makers, until })
+        links.push(verified);
+        Ok(SignedChain { links, vouched: VouchedDevice { device: *device, claim, makers, until } })
+    }
+}
+
+impl SignedChain {
+    /// The status lists that are needed, and who has to keep each.
+    pub fn statuses(&self) -> impl Iterator<Item = (&StatusEntry, &Did)> {
+        self.links.iter().flat_map(|link| link.status().iter().map(|entry| (entry, link.issuer())))
+    }
+
+    /// That no link is revoked or suspended. Each list is kept by the issuer of the link, or by one of `also`.
+    ///
+    /// # Errors
+    /// [`ChainError::Credential`]: the first link that is.
+    pub fn check_status(
+        self,
+        also: &[Did],
+        lists: &StatusLists,
+        now: Timestamp,
+    ) -> Result<VouchedDevice, ChainError> {
+        for (link, credential) in self.links.iter().enumerate() {
+            credential
+                .check_status(also, lists, now)
+                .map_err(|error| ChainError::Credential { link, source: error.into() })?;
+        }
+        Ok(self.vouched)
     }
 }
 
@@ -216,19 +268,19 @@ impl MakerPolicy {
         credential: &Credential,
         issuer: &Did,
         subject: Option<&Did>,
-        kind: &str,
-        known: &Known<'_>,
+        now: Timestamp,
+        documents: &Documents,
     ) -> Result<VerifiedCredential, ChainError> {
         let expected = Expected {
             issuer: Some(issuer),
             subject,
-            kind: Some(kind),
-            status_issuers: &self.status_issuers,
+            kind: Some(if subject.is_some() { DEVICE_TYPE } else { MAKER_TYPE }),
             // What a maker says of a device falls with the maker; what a root says of a maker has to fall alone.
             without_status: subject.is_some(),
             ..Expected::default()
         };
-        credential.verify(&expected, known).map_err(|source| ChainError::Credential { link, source })
+        let verified = credential.verify_signed(&expected, now, documents);
+        verified.map_err(|source| ChainError::Credential { link, source })
     }
 
     fn is_bonded(&self, grant: &MakerGrant, bonded: Amount) -> Result<(), ChainError> {
@@ -305,5 +357,6 @@ fn claims<T: for<'de> Deserialize<'de>>(
 }
 
 fn end(link: usize, credential: &VerifiedCredential) -> Result<Timestamp, ChainError> {
-    credential.valid_until().ok_or(ChainError::NoExpiry { link })
+    // A proof that ends does not make up for a credential that does not.
+    credential.valid_until().and(credential.until()).ok_or(ChainError::NoExpiry { link })
 }

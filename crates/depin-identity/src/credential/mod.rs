@@ -33,7 +33,6 @@ mod maker;
 mod model;
 mod presentation;
 mod proof;
-mod quota;
 #[cfg(feature = "ssi")]
 mod rdfc;
 mod secured;
@@ -53,14 +52,14 @@ pub use jcs::canonicalize;
 pub use json::{JsonError, MAX_DEPTH, MAX_VALUES};
 pub use lists::{MAX_LIST_BYTES, StatusEntry, StatusLists, StatusPurpose, VerifiedStatusList};
 pub use maker::{
-    ChainError, DEVICE_TYPE, DeviceClaim, MAKER_TYPE, MakerChain, MakerGrant, MakerPolicy, VouchedDevice,
+    ChainError, DEVICE_TYPE, DeviceClaim, MAKER_TYPE, MakerChain, MakerGrant, MakerPolicy, SignedChain,
+    VouchedDevice,
 };
 pub use model::{CONTEXT, CREDENTIAL_TYPE, Credential};
 pub use presentation::{
     MAX_CREDENTIALS, PRESENTATION_TYPE, Presentation, PresentationError, VerifiedPresentation,
 };
 pub use proof::{MAX_PROOFS, Proof};
-pub use quota::{QuotaError, QuotaLedger};
 pub use secured::{MAX_BYTES, SecuredDocument};
 pub use status::{MAX_ENTRIES, MIN_ENTRIES, StatusList, StatusListError};
 pub use suite::Suite;

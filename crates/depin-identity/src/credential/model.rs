@@ -69,6 +69,11 @@ impl Credential {
         &self.issuer
     }
 
+    /// The last moment at which it says that it holds. A proof may end before.
+    pub const fn valid_until(&self) -> Option<Timestamp> {
+        self.valid_until
+    }
+
     /// The document and its proofs.
     pub const fn secured(&self) -> &SecuredDocument {
         &self.secured

@@ -2,7 +2,7 @@
 
 use depin_core::Timestamp;
 
-use super::{Credential, CredentialError, Documents, StatusError, StatusLists, json::Object};
+use super::{Credential, CredentialError, Documents, StatusEntry, StatusError, StatusLists, json::Object};
 use crate::did::{Did, DidUrl, Purpose};
 
 /// What a verifier knows when it judges: nothing is looked up on the way.
@@ -51,9 +51,21 @@ impl Credential {
         expected: &Expected<'_>,
         known: &Known<'_>,
     ) -> Result<VerifiedCredential, CredentialError> {
+        let verified = self.verify_signed(expected, known.now, known.documents)?;
+        verified.check_status(expected.status_issuers, known.lists, known.now)?;
+        Ok(verified)
+    }
+
+    /// As [`Credential::verify`], but for what status lists say.
+    pub(super) fn verify_signed(
+        &self,
+        expected: &Expected<'_>,
+        now: Timestamp,
+        documents: &Documents,
+    ) -> Result<VerifiedCredential, CredentialError> {
         self.is_asked_for(expected)?;
-        self.is_in_force(known.now)?;
-        let signers = self.secured.verify(Purpose::AssertionMethod, known.now, known.documents)?;
+        self.is_in_force(now)?;
+        let signers = self.secured.verify(Purpose::AssertionMethod, now, documents)?;
         let issuer = self.signed_by_issuer(&signers)?;
         if let Some(missing) =
             expected.cosigners.iter().find(|did| !signers.iter().any(|by| by.did() == *did))
@@ -62,9 +74,6 @@ impl Credential {
         }
         if self.status.is_empty() && !expected.without_status {
             return Err(StatusError::Missing.into());
-        }
-        for entry in &self.status {
-            known.lists.check(entry, &issuer, expected.status_issuers, known.now)?;
         }
         Ok(VerifiedCredential { issuer, signers, credential: self.clone() })
     }
@@ -109,6 +118,27 @@ impl Credential {
 }
 
 impl VerifiedCredential {
+    /// That it is neither revoked nor suspended.
+    pub(super) fn check_status(
+        &self,
+        also: &[Did],
+        lists: &StatusLists,
+        now: Timestamp,
+    ) -> Result<(), StatusError> {
+        self.credential.status.iter().try_for_each(|entry| lists.check(entry, &self.issuer, also, now))
+    }
+
+    /// The status lists that may revoke it.
+    pub fn status(&self) -> &[StatusEntry] {
+        &self.credential.status
+    }
+
+    /// The last moment at which it holds and each of its proofs counts; none if it has no end at all.
+    pub fn until(&self) -> Option<Timestamp> {
+        let proofs = self.credential.secured.proofs().iter().filter_map(|proof| proof.expires);
+        proofs.chain(self.credential.valid_until).min()
+    }
+
     /// Who issued it.
     pub const fn issuer(&self) -> &Did {
         &self.issuer

@@ -1,9 +1,11 @@
 //! Whose devices count: what a network asks of them, and what a device showed.
 //!
 //! A device shows one JSON object: `credentials`, an array from the root's credential for a maker down to the device's own, and `statusLists`, an
-//! object with the credential of every status list they name, by its URL. Everything is checked again by whoever audits, at the
+//! object with the credential of every status list they name, and of no other, by its URL. Everything is checked again by whoever audits, at the
 //! moment it was received, and nothing is looked up: roots, makers and devices are did:keys, and lists come along. A list without `validUntil` is
-//! refused, for it could be shown for ever; the device shows its credentials again once the first of them, or of the lists, has run out.
+//! refused, for it could be shown for ever; the device shows its credentials again once the first of them, of the lists, or of their proofs, has run out.
+//!
+//! What does not come out the same in every program that audits is refused whatever this one was built with: proofs of other suites than the JCS ones.
 
 mod codec;
 mod shown;
@@ -20,12 +22,15 @@ use serde::{Deserialize, Serialize};
 pub(crate) use shown::Vouched;
 #[cfg(feature = "node")]
 pub(crate) use shown::device_of;
+pub(crate) use standing::CheckedList;
 pub use standing::{Admitted, StatusPlace};
 
 /// Bytes of what a device shows, and of a list that revokes.
 pub const MAX_SHOWN: usize = 65_536;
 /// Status lists that a device shows at most: each takes room when it is unpacked.
 const MAX_LISTS: usize = 16;
+/// How often a device shows something new in one epoch. It takes up no part of what its reports may fill: anybody may show it.
+pub(crate) const MAX_SHOWINGS: usize = 8;
 /// Makers between root and device that are ever allowed.
 const MAX_MAKERS: u128 = 8;
 /// Entries of a list of parameters.

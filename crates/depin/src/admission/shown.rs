@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
-use depin_core::{Amount, DeviceId, Millis, Outcome, Text, Timestamp};
+use depin_core::{Amount, DeviceId, Outcome, Text, Timestamp};
 use depin_identity::{
     Did,
     admission::{AdmissionPolicy, Applicant, Credential as ShownCredential, Holder, Maker},
     credential::{
-        CREDENTIAL_TYPE, ChainError, Credential, CredentialError, Documents, Known, MakerChain, MakerPolicy,
-        ProofError, StatusError, StatusLists, StatusPurpose, VerifiedStatusList, VouchedDevice,
+        CREDENTIAL_TYPE, ChainError, Credential, CredentialError, Documents, MakerChain, MakerPolicy,
+        ProofError, SignedChain, StatusError, StatusLists, StatusPurpose, VerifiedStatusList, VouchedDevice,
     },
 };
 use serde::Deserialize;
@@ -15,13 +15,21 @@ use serde_json::{Value, value::RawValue};
 use super::{AdmissionParams, Admitted, CHAIN, MAX_LISTS, MAX_SHOWN, StatusPlace};
 use crate::{check::refusal, entry::Refusal};
 
-/// What a chain that holds comes to.
+/// What a chain that holds comes to. Only [`AdmissionParams::vouch`] makes one, so whoever has it need not check the chain again before
+/// [`Admitted::until`].
 #[derive(Clone, Debug)]
 pub(crate) struct Vouched {
+    /// The device.
+    pub(crate) device: DeviceId,
     pub(crate) admitted: Admitted,
     /// Quota of each of [`Admitted::makers`], at most the policy's.
     pub(crate) quotas: Vec<u32>,
+    _checked: Checked,
 }
+
+/// Nobody else can make one.
+#[derive(Clone, Copy, Debug)]
+struct Checked;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +40,9 @@ struct Shown<'a> {
     lists: BTreeMap<String, &'a RawValue>,
 }
 
+/// What to do next about its lists.
+const LISTS: &str =
+    "status lists by their issuers, in force, and none besides those that the credentials name";
 /// What to do next about what cannot be read.
 const MALFORMED: &str = "show an object with `credentials` and `statusLists`, of at most 65,536 bytes";
 
@@ -90,22 +101,27 @@ impl AdmissionParams {
         let Some(root) = self.roots.iter().find(|root| root.as_str() == first) else {
             return Err(refuse("untrusted-root", format!("the chain begins with {first:?}"), CHAIN));
         };
-        let (lists, lasts) = read_lists(&shown.lists, received)
-            .map_err(|observed| refuse("status-list", observed, "status lists by their issuers, in force"))?;
+        can_be_judged(&chain).map_err(|observed| refuse("credential-refused", observed, CHAIN))?;
         let policy = MakerPolicy {
             root: root.clone(),
             max_makers: usize::from(self.max_makers),
             bond_per_device: self.policy.maker_bond,
             status_issuers: Vec::new(),
         };
-        let known = Known { now: received, documents: &Documents::default(), lists: &lists };
         // What a maker put up is what its root says.
-        let vouched = chain.verify(&policy, device, &known, |_| Amount(u128::MAX)).map_err(refused)?;
+        let bonded = |_: &Did| Amount(u128::MAX);
+        let signed =
+            chain.verify_signed(&policy, device, received, &Documents::default(), bonded).map_err(refused)?;
+        // Only now is it known whose lists are needed.
+        let (lists, lasts) = read_lists(&shown.lists, &signed, received)
+            .map_err(|observed| refuse("status-list", observed, LISTS))?;
+        let vouched = signed.check_status(&[], &lists, received).map_err(refused)?;
         if let Some(refusal) = self.revoked_maker(device, vouched.makers().iter().map(|grant| &grant.maker)) {
             return Err(refusal);
         }
         self.judge(&vouched, &chain).map_err(|observed| refuse("policy", observed, CHAIN))?;
-        Ok(self.vouched(root, &vouched, &chain, lasts))
+        let (admitted, quotas) = self.admitted(root, &vouched, &chain, lasts);
+        Ok(Vouched { device: *device, admitted, quotas, _checked: Checked })
     }
 
     /// What the policy says of a chain that holds.
@@ -139,13 +155,18 @@ impl AdmissionParams {
         }
     }
 
-    fn vouched(&self, root: &Did, vouched: &VouchedDevice, chain: &MakerChain, lasts: Timestamp) -> Vouched {
+    /// What is kept of a chain that holds, and its makers' quotas.
+    fn admitted(
+        &self,
+        root: &Did,
+        vouched: &VouchedDevice,
+        chain: &MakerChain,
+        lasts: Timestamp,
+    ) -> (Admitted, Vec<u32>) {
         let grants = vouched.makers();
         let issuers = std::iter::once(root).chain(grants.iter().map(|grant| &grant.maker));
         let places = chain.credentials().zip(issuers).flat_map(|(credential, issuer)| {
-            let entries = credential.status().iter();
-            let revoking = entries.filter(|entry| entry.purpose == StatusPurpose::Revocation);
-            revoking.map(|entry| StatusPlace {
+            credential.status().iter().map(|entry| StatusPlace {
                 issuer: issuer.clone(),
                 list: entry.list.clone(),
                 index: entry.index,
@@ -163,28 +184,65 @@ impl AdmissionParams {
             revoked: Vec::new(),
         };
         let quotas = grants.iter().map(|grant| grant.quota.min(self.policy.maker_quota)).collect();
-        Vouched { admitted, quotas }
+        (admitted, quotas)
     }
 }
 
-/// The lists, and the first moment at which one of them runs out.
+/// The lists, and the first moment at which one of them runs out. A list that no credential names, or that is not kept by the issuer of one that does,
+/// is not looked into: anybody can sign such a list.
 fn read_lists(
     shown: &BTreeMap<String, &RawValue>,
+    chain: &SignedChain,
     received: Timestamp,
 ) -> Result<(StatusLists, Timestamp), String> {
     let (mut lists, mut lasts) = (StatusLists::default(), Timestamp(u64::MAX));
     for (url, raw) in shown {
-        let bytes = raw.get().as_bytes();
-        let list = VerifiedStatusList::verify(bytes, url, received, &Documents::default(), Millis(u64::MAX))
-            .map_err(|error| error.to_string())?;
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if value.get("validUntil").is_none() {
+        let mut keepers =
+            chain.statuses().filter(|(entry, _)| entry.list == *url).map(|(_, by)| by).peekable();
+        if keepers.peek().is_none() {
+            return Err(format!("no credential names {url}"));
+        }
+        let list = Credential::parse(raw.get().as_bytes()).map_err(|error| error.to_string())?;
+        if !keepers.any(|keeper| keeper.as_str() == list.issuer()) {
+            return Err(format!("{url} is by {:?}, which issued no credential that names it", list.issuer()));
+        }
+        if list.valid_until().is_none() {
             return Err(format!("{url} has no `validUntil`"));
         }
+        let list = check_list(&list, url, received)?;
         lasts = lasts.min(list.until());
         lists.insert(list);
     }
     Ok((lists, lasts))
+}
+
+/// Checks the signature of a list, and unpacks it.
+pub(super) fn check_list(
+    list: &Credential,
+    url: &str,
+    received: Timestamp,
+) -> Result<VerifiedStatusList, String> {
+    is_jcs(list).map_err(|suite| format!("{url} has a proof by {suite}; sign it with a JCS suite"))?;
+    VerifiedStatusList::of(list, url, received, &Documents::default()).map_err(|error| error.to_string())
+}
+
+/// That the verdict does not hang on what a program was built with: only some check the suites over RDF.
+fn is_jcs(credential: &Credential) -> Result<(), &'static str> {
+    let mut suites = credential.secured().proofs().iter().map(|proof| proof.suite);
+    suites.find(|suite| !suite.is_jcs()).map_or(Ok(()), |other| Err(other.name()))
+}
+
+/// That every credential can be judged here: by its suites, and by what its status lists mean.
+fn can_be_judged(chain: &MakerChain) -> Result<(), String> {
+    for (link, credential) in chain.credentials().enumerate() {
+        is_jcs(credential)
+            .map_err(|suite| format!("link {link} has a proof by {suite}; sign it with a JCS suite"))?;
+        let mut purposes = credential.status().iter().map(|entry| entry.purpose);
+        if let Some(other) = purposes.find(|purpose| *purpose != StatusPurpose::Revocation) {
+            return Err(format!("link {link} has a status for {}; only revocation is kept", other.name()));
+        }
+    }
+    Ok(())
 }
 
 fn types(credential: &Credential) -> impl Iterator<Item = &str> {

@@ -1,13 +1,13 @@
-use depin_core::{DeviceId, Millis, Timestamp};
+use depin_core::{DeviceId, Timestamp};
 use depin_identity::{
     Did, Firmware, FirmwareError,
-    credential::{Documents, StatusEntry, StatusError, StatusLists, StatusPurpose, VerifiedStatusList},
+    credential::{Credential, StatusEntry, StatusError, StatusLists, StatusPurpose, VerifiedStatusList},
 };
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AdmissionParams, CHAIN, MAX_SHOWN, SHOW, codec};
+use super::{AdmissionParams, CHAIN, MAX_SHOWN, SHOW, codec, shown::check_list};
 use crate::{
     check::{CheckedReport, refusal},
     entry::Refusal,
@@ -64,6 +64,10 @@ pub struct StatusPlace {
     #[n(2)]
     pub index: u64,
 }
+
+/// A status list that a credential of a device names: signed by its issuer, and unpacked. Only [`Admitted::check_list`] makes one.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckedList(VerifiedStatusList);
 
 impl AdmissionParams {
     /// Whether a report counts, by what its device was admitted by.
@@ -163,21 +167,36 @@ impl Admitted {
         self.statuses.iter().find(|place| self.revoked.contains(place))
     }
 
+    /// Checks a status list that one of its present credentials names.
+    ///
+    /// # Errors
+    /// Why the list shows nothing, in words.
+    pub(crate) fn check_list(&self, list: &[u8], received: Timestamp) -> Result<CheckedList, String> {
+        if list.len() > MAX_SHOWN {
+            return Err(format!("the list has {} bytes, expected at most {MAX_SHOWN}", list.len()));
+        }
+        let list = Credential::parse(list).map_err(|error| error.to_string())?;
+        let url =
+            list.secured().document().get("id").and_then(Value::as_str).ok_or("the list has no `id`")?;
+        // A list that others keep says nothing, and is not looked into.
+        let named = |place: &StatusPlace| place.list == url && place.issuer.as_str() == list.issuer();
+        if !self.statuses.iter().any(named) {
+            return Err(format!("no credential of the device names {url} by {:?}", list.issuer()));
+        }
+        Ok(CheckedList(check_list(&list, url, received)?))
+    }
+
     /// Which of its present credentials `list` revokes.
     ///
     /// # Errors
     /// Why the list shows nothing, in words.
-    pub(crate) fn revoked_by(&self, list: &[u8], received: Timestamp) -> Result<Vec<StatusPlace>, String> {
-        if list.len() > MAX_SHOWN {
-            return Err(format!("the list has {} bytes, expected at most {MAX_SHOWN}", list.len()));
-        }
-        let value: Value = serde_json::from_slice(list).map_err(|error| error.to_string())?;
-        let url = value.get("id").and_then(Value::as_str).ok_or("the list has no `id`")?;
-        let verified =
-            VerifiedStatusList::verify(list, url, received, &Documents::default(), Millis(u64::MAX))
-                .map_err(|error| error.to_string())?;
+    pub(crate) fn revoked_by(
+        &self,
+        CheckedList(list): &CheckedList,
+        received: Timestamp,
+    ) -> Result<Vec<StatusPlace>, String> {
         let mut lists = StatusLists::default();
-        lists.insert(verified);
+        lists.insert(list.clone());
         let is_revoked = |place: &&StatusPlace| {
             let (purpose, list) = (StatusPurpose::Revocation, place.list.clone());
             let entry = StatusEntry { purpose, list, index: place.index };
@@ -185,7 +204,7 @@ impl Admitted {
         };
         let found: Vec<StatusPlace> = self.statuses.iter().filter(is_revoked).cloned().collect();
         if found.is_empty() {
-            return Err(format!("{url} revokes no credential of the device"));
+            return Err(format!("{} revokes no credential of the device", list.url()));
         }
         Ok(found)
     }

@@ -5,7 +5,7 @@ use depin_identity::Did;
 
 use super::{Fold, refused_finding};
 use crate::{
-    admission::{AdmissionParams, Admitted, StatusPlace, Vouched},
+    admission::{AdmissionParams, Admitted, CheckedList, MAX_SHOWINGS, StatusPlace, Vouched},
     check::{CheckedReport, Received, refusal},
     entry::{Indexed, Refusal},
     network::Network,
@@ -84,21 +84,6 @@ impl Fold {
         self.believed = found.filter(by_others).collect();
     }
 
-    /// What a device that shows these credentials is admitted by; none when it says nothing new.
-    ///
-    /// # Errors
-    /// The refusal.
-    pub(crate) fn check_presented(
-        &self,
-        network: &Network,
-        device: DeviceId,
-        received: Timestamp,
-        shown: &[u8],
-    ) -> Result<Option<Admitted>, Refusal> {
-        let params = self.may_show(network, device)?;
-        self.place(device, params.vouch(&device, received, shown)?)
-    }
-
     /// By what rules the device is admitted, once it shows its credentials.
     ///
     /// # Errors
@@ -126,7 +111,8 @@ impl Fold {
     ///
     /// # Errors
     /// The refusal.
-    pub(crate) fn place(&self, device: DeviceId, mut vouched: Vouched) -> Result<Option<Admitted>, Refusal> {
+    pub(crate) fn place(&self, mut vouched: Vouched) -> Result<Option<Admitted>, Refusal> {
+        let device = vouched.device;
         let refuse = |reason, observed: &str, limit: &str| refusal(Some(device), reason, observed, limit);
         let Some(before) = &self.state.carried(&device).admitted else {
             return self.places.has_room(device, &vouched).map(|()| Some(vouched.admitted));
@@ -148,29 +134,57 @@ impl Fold {
         // Anybody may show credentials again, and an older list must not shorten what a newer one gave. One that was revoked is replaced.
         let is_revoked = before.statuses.iter().any(|place| before.revoked.contains(place));
         let is_news = is_revoked || now.until > before.until;
-        Ok(is_news.then_some(vouched.admitted))
+        if !is_news {
+            return Ok(None);
+        }
+        self.may_show_more(device).map(|()| Some(vouched.admitted))
     }
 
-    /// Which credentials of the device the list revokes.
+    /// Whether the device has not shown enough in this epoch: what is new, however little, takes up room.
+    fn may_show_more(&self, device: DeviceId) -> Result<(), Refusal> {
+        let shown = self.tally(&device).shown;
+        if shown < MAX_SHOWINGS {
+            return Ok(());
+        }
+        let (observed, limit) =
+            (format!("shown {shown} times in this epoch"), format!("{MAX_SHOWINGS} times"));
+        Err(refusal(Some(device), "quota", observed, &format!("{limit}; show them in the next epoch")))
+    }
+
+    /// Which credentials of the device the list revokes that were not revoked before: so no place is written down twice.
     ///
     /// # Errors
     /// The refusal.
-    pub(crate) fn check_revoked(
+    fn newly_revoked(
         &self,
         device: DeviceId,
         received: Timestamp,
-        list: &[u8],
+        list: &CheckedList,
     ) -> Result<Vec<StatusPlace>, Refusal> {
-        let admitted = self.state.carried(&device).admitted.as_ref();
-        let news = admitted.ok_or_else(|| "the device was not admitted".to_owned()).and_then(|admitted| {
-            let mut found = admitted.revoked_by(list, received)?;
+        let admitted = self.may_be_revoked(device)?;
+        let found = admitted.revoked_by(list, received).and_then(|mut found| {
             found.retain(|place| !admitted.revoked.contains(place));
             if found.is_empty() { Err("what it revokes was revoked before".to_owned()) } else { Ok(found) }
         });
-        news.map_err(|observed| {
-            let limit = "a list in force, by the issuer of a credential of the device, that revokes it";
-            Refusal { side: Side::Network, ..refusal(Some(device), "nothing-revoked", observed, limit) }
-        })
+        found.map_err(|observed| nothing_revoked(device, observed))
+    }
+
+    /// Checks a list by which credentials of the device may be revoked.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn check_list(&self, device: DeviceId, received: Timestamp, list: &[u8]) -> Result<CheckedList, Refusal> {
+        let checked = self.may_be_revoked(device)?.check_list(list, received);
+        checked.map_err(|observed| nothing_revoked(device, observed))
+    }
+
+    /// What the device was admitted by, if it was.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn may_be_revoked(&self, device: DeviceId) -> Result<&Admitted, Refusal> {
+        let admitted = self.state.carried(&device).admitted.as_ref();
+        admitted.ok_or_else(|| nothing_revoked(device, "the device was not admitted".into()))
     }
 
     /// Whether a report counts, by what its device showed until now.
@@ -189,6 +203,7 @@ impl Fold {
         params.firmware_counts(self.firmware(network, received.epoch, &checked.device).as_ref(), checked)
     }
 
+    /// Takes what a device showed, or notes why it does not hold.
     pub(super) fn presented(
         &mut self,
         network: &Network,
@@ -197,9 +212,16 @@ impl Fold {
         shown: &[u8],
         indexed: Indexed,
     ) {
+        let params = self.may_show(network, device);
+        let vouched = params.and_then(|params| params.vouch(&device, received, shown));
+        self.vouched(device, vouched, indexed);
+    }
+
+    /// Takes what a device showed, which was checked, or notes why it does not hold.
+    pub(super) fn vouched(&mut self, device: DeviceId, vouched: Result<Vouched, Refusal>, indexed: Indexed) {
         let place = format!("(entry {})", indexed.index);
         let believed = self.believed.iter().find(|finding| finding.observed.ends_with(&place)).cloned();
-        match (believed, self.check_presented(network, device, received, shown)) {
+        match (believed, vouched.and_then(|vouched| self.place(vouched))) {
             // What else is wrong is wrong whatever other devices have.
             (_, Err(refusal)) => self.not_admitted(&refusal, indexed.index, device),
             (Some(finding), Ok(_)) => self.note(device, finding),
@@ -211,12 +233,26 @@ impl Fold {
                 self.state.carried_mut(device).admitted = Some(admitted);
             }
         }
-        self.fill(device, shown.len());
+        let tally = self.tallies.entry(device).or_default();
+        tally.shown = tally.shown.saturating_add(1);
         self.others.entry(device).or_default().push(indexed);
     }
 
+    /// Takes a list that revokes credentials of the device, or notes why it does not.
     pub(super) fn revoked(&mut self, device: DeviceId, received: Timestamp, list: &[u8], indexed: Indexed) {
-        match self.check_revoked(device, received, list) {
+        let checked = self.check_list(device, received, list);
+        self.listed(device, received, checked, indexed);
+    }
+
+    /// Takes a list that was checked, and that revokes credentials of the device, or notes why it does not.
+    pub(super) fn listed(
+        &mut self,
+        device: DeviceId,
+        received: Timestamp,
+        checked: Result<CheckedList, Refusal>,
+        indexed: Indexed,
+    ) {
+        match checked.and_then(|list| self.newly_revoked(device, received, &list)) {
             Ok(places) => {
                 if let Some(admitted) = &mut self.state.carried_mut(device).admitted {
                     admitted.revoked.extend(places);
@@ -224,7 +260,6 @@ impl Fold {
             }
             Err(refusal) => self.not_admitted(&refusal, indexed.index, device),
         }
-        self.fill(device, list.len());
         self.others.entry(device).or_default().push(indexed);
     }
 
@@ -232,10 +267,10 @@ impl Fold {
         let finding = Finding { check: CHECK.into(), ..refused_finding(refusal, index) };
         self.note(device, finding);
     }
+}
 
-    /// What a device shows takes up its share of the epoch, as its reports do.
-    fn fill(&mut self, device: DeviceId, bytes: usize) {
-        let tally = self.tallies.entry(device).or_default();
-        tally.bytes = tally.bytes.saturating_add(bytes);
-    }
+/// Why a list changes nothing for the device.
+fn nothing_revoked(device: DeviceId, observed: String) -> Refusal {
+    let limit = "a list in force, by the issuer of a credential of the device, that revokes it";
+    Refusal { side: Side::Network, ..refusal(Some(device), "nothing-revoked", observed, limit) }
 }

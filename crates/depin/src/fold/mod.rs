@@ -14,7 +14,11 @@ use depin_proof::Beacon;
 pub(crate) use reports::{Counted, Tally};
 
 #[cfg(feature = "node")]
-use crate::{check::CheckedReport, log::Frontier};
+use crate::{
+    admission::{CheckedList, Vouched},
+    check::CheckedReport,
+    log::Frontier,
+};
 use crate::{
     check::{Received, check_report_knowing},
     close::{CloseError, Slot},
@@ -49,6 +53,15 @@ pub(crate) struct Fold {
     places: admission::Places,
     /// Findings that it takes on the word of whoever knew the other devices.
     believed: Vec<Finding>,
+}
+
+/// What the door found right of an entry. Each is of a type that only its check gives.
+#[cfg(feature = "node")]
+#[derive(Debug)]
+pub(crate) enum Checked {
+    Report(CheckedReport),
+    Shown(Vouched),
+    Revoked(DeviceId, CheckedList),
 }
 
 impl Fold {
@@ -126,7 +139,7 @@ impl Fold {
         Ok(())
     }
 
-    /// Takes the report that was checked as the next position of the journal, without checking it again.
+    /// Takes what was checked as the next position of the journal, without checking it again.
     ///
     /// # Errors
     /// [`CloseError::Entry`] when it cannot follow what came before.
@@ -136,7 +149,7 @@ impl Fold {
         entry: Entry,
         leaf: Digest,
         received: Timestamp,
-        checked: CheckedReport,
+        checked: Checked,
     ) -> Result<(), CloseError> {
         let index = self.state.frontier.size();
         let refused = |reason: String| CloseError::Entry { index, reason };
@@ -144,7 +157,12 @@ impl Fold {
             return Err(refused("it follows the cut".into()));
         }
         self.advance(received).map_err(refused)?;
-        self.count(Indexed { index, entry }, received, checked);
+        let indexed = Indexed { index, entry };
+        match checked {
+            Checked::Report(report) => self.count(indexed, received, report),
+            Checked::Shown(vouched) => self.vouched(vouched.device, Ok(vouched), indexed),
+            Checked::Revoked(device, list) => self.listed(device, received, Ok(list), indexed),
+        }
         self.state.frontier.push(leaf);
         Ok(())
     }

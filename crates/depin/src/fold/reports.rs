@@ -34,6 +34,8 @@ pub(crate) struct Tally {
     pub(crate) bytes: usize,
     /// Refusals that were written down.
     pub(crate) refusals: usize,
+    /// How often it, or somebody for it, showed what it is admitted by.
+    pub(crate) shown: usize,
 }
 
 impl Fold {
@@ -165,7 +167,6 @@ impl Fold {
     }
 
     /// How much of its share `device` has used.
-    #[cfg(feature = "node")]
     pub(crate) fn tally(&self, device: &DeviceId) -> Tally {
         self.tallies.get(device).copied().unwrap_or_default()
     }

@@ -13,7 +13,7 @@ use crate::{
     check::{Received, SignedReport, check_standing},
     close::{CloseError, Closed, Decided, EpochInput, Slot, Succession, close},
     entry::{Entry, Refusal},
-    fold::Fold,
+    fold::{Checked, Fold},
     log::{Checkpoint, Frontier, leaf_hash},
     network::Network,
     state::State,
@@ -125,7 +125,7 @@ impl Core {
                 let bytes = entry_bytes(&entry);
                 let (leaf, before) = (leaf_hash(&bytes), self.log.clone());
                 let place = Place { index: before.size(), received, epoch: self.epoch };
-                self.fold.push_checked(entry, leaf, received, checked)?;
+                self.fold.push_checked(entry, leaf, received, Checked::Report(checked))?;
                 self.recent.pass(&self.log);
                 self.recent.add(digest, place);
                 self.log.push(leaf);
@@ -156,6 +156,21 @@ impl Core {
     /// [`CloseError`] when it cannot follow what came before; nothing has changed then.
     pub(super) fn take(&mut self, network: &Network, entry: Entry) -> Result<(), CloseError> {
         self.fold.push(network, self.epoch, Slot::Entry(entry.clone()))?;
+        self.pass(&entry, self.epoch);
+        Ok(())
+    }
+
+    /// As [`Core::take`], without checking again what was checked.
+    ///
+    /// # Errors
+    /// [`CloseError`] when it cannot follow what came before; nothing has changed then.
+    pub(super) fn take_checked(
+        &mut self,
+        entry: Entry,
+        received: Timestamp,
+        checked: Checked,
+    ) -> Result<(), CloseError> {
+        self.fold.push_checked(entry.clone(), entry.leaf(), received, checked)?;
         self.pass(&entry, self.epoch);
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! A batch of reports goes through three stages: signatures are checked on all cores, then each report is weighed against what is known and all
 //! are made durable by one write, then receipts are signed on all cores. While one batch is written, the next is checked. A signature is checked
-//! once: what passed is handed to the fold as a type that nothing else makes.
+//! once: what passed is handed to the fold as a type that nothing else makes. Credentials and status lists are checked before they come here.
 
 use std::{
     borrow::Cow,
@@ -23,7 +23,7 @@ use super::{
     Gate, Inner, NodeError,
     core::{Door, Examined},
     receipts::receipt,
-    showing::{take_credentials, take_revocation},
+    showing::{Revoking, Showing, take_credentials, take_revocation},
     upkeep::stopped,
 };
 use crate::{
@@ -61,8 +61,8 @@ pub(super) struct Work {
 pub(super) enum Item {
     Reports(Vec<Vec<u8>>, ReportsReply),
     Registration(Box<SignedBinding>, oneshot::Sender<Result<DeviceId, Refused>>),
-    Credentials(DeviceId, Arc<[u8]>, oneshot::Sender<Result<Admitted, Refused>>),
-    Revocation(DeviceId, Arc<[u8]>, oneshot::Sender<Result<Vec<StatusPlace>, Refused>>),
+    Credentials(Box<Showing>, oneshot::Sender<Result<Admitted, Refused>>),
+    Revocation(Box<Revoking>, oneshot::Sender<Result<Vec<StatusPlace>, Refused>>),
     Deal(Box<SignedDeal>, oneshot::Sender<Result<Digest, Refused>>),
 }
 
@@ -97,9 +97,9 @@ impl Item {
     fn order(&self) -> (u8, Vec<u8>) {
         match self {
             Self::Registration(binding, _) => (0, binding.binding.device.key().as_bytes().to_vec()),
-            Self::Credentials(device, ..) => (1, device.key().as_bytes().to_vec()),
-            Self::Revocation(device, list, _) => {
-                (2, [device.key().as_bytes(), sha256(&[list]).0.as_slice()].concat())
+            Self::Credentials(showing, _) => (1, showing.device().key().as_bytes().to_vec()),
+            Self::Revocation(revoking, _) => {
+                (2, [revoking.device.key().as_bytes(), sha256(&[&revoking.bytes]).0.as_slice()].concat())
             }
             Self::Deal(deal, _) => (3, deal.deal.id().0.to_vec()),
             Self::Reports(envelopes, _) => {
@@ -227,11 +227,11 @@ impl Intake {
         for Work { member, item, _room } in batch {
             match item {
                 Item::Registration(..) => {}
-                Item::Credentials(device, shown, reply) => {
-                    finish(&inner, member, reply, take_credentials(&inner, device, shown).await);
+                Item::Credentials(showing, reply) => {
+                    finish(&inner, member, reply, take_credentials(&inner, *showing).await);
                 }
-                Item::Revocation(device, list, reply) => {
-                    finish(&inner, member, reply, take_revocation(&inner, device, list).await);
+                Item::Revocation(revoking, reply) => {
+                    finish(&inner, member, reply, take_revocation(&inner, *revoking).await);
                 }
                 Item::Deal(deal, reply) => finish(&inner, member, reply, take_deal(&inner, *deal).await),
                 Item::Reports(reports_of, reply) => {

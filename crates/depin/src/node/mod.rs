@@ -174,6 +174,8 @@ pub(crate) struct Inner {
     span: Mutex<Span>,
     /// What may wait at the door, in kibibytes.
     room: Arc<Semaphore>,
+    /// Turns at being checked, of credentials and of lists.
+    turns: showing::Turns,
     /// Refusals by reason that are counted, not kept.
     strangers: StdMutex<BTreeMap<Text, u64>>,
     /// Whose turn it is to feed the index, and to register devices.
@@ -262,6 +264,7 @@ impl Node {
             // As wide as can be from the start: where the steps end shows in the journal, and should depend on nothing but the chain.
             span: Mutex::new(Span::new(blocks_per_request, blocks_per_request)),
             room: Arc::new(Semaphore::new(intake::ROOM)),
+            turns: showing::Turns::new(),
             indexing: Mutex::default(),
             unwritable: AtomicBool::default(),
             unindexed: AtomicBool::default(),

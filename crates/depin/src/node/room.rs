@@ -12,9 +12,9 @@ const DEALS: usize = MAX_BYTES / 8;
 const UNPAID_DEALS: usize = DEALS / 4;
 /// What a deal takes up beside its subject: terms, what verifiers say of it, what it comes to.
 const DEAL: usize = 2048;
-/// Bytes of all that devices send in an epoch together: reports, and what admits or revokes them.
+/// Bytes of all reports of an epoch together.
 const REPORTS: usize = MAX_BYTES / 2;
-/// Bytes of what one device sends in an epoch: its share of all of them, but no less than two of the largest and no more than sixteen.
+/// Bytes of the reports of one device in an epoch: its share of all of them, but no less than two of the largest and no more than sixteen.
 const SHARE: std::ops::RangeInclusive<usize> = 2 * Envelope::MAX..=16 * Envelope::MAX;
 
 /// Whether there is room for one more deal.
@@ -37,7 +37,8 @@ pub(super) fn for_deal(fold: &Fold, network: &Network, deal: &SignedDeal) -> Res
     }
 }
 
-/// Whether there is room for so many more bytes of `device`.
+/// Whether there is room for so many more bytes of reports of `device`. What admits or revokes it anybody may bring, so it does not count here: there is
+/// a most of its own for the one, and each place is revoked once.
 ///
 /// # Errors
 /// The refusal.
@@ -77,6 +78,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        admission::{MAX_SHOWINGS, MAX_SHOWN},
+        entry::{Entry, Indexed},
         fold::Tally,
         network::Catalogue,
         params::{BeaconParams, NetworkParams, ServiceParams},
@@ -173,7 +176,7 @@ mod tests {
     #[test]
     fn a_device_sends_no_more_than_its_share() {
         let mut fold = fold_with(0, 0);
-        let used = |reports| Tally { bytes: reports * Envelope::MAX, refusals: 0 };
+        let used = |reports| Tally { bytes: reports * Envelope::MAX, ..Tally::default() };
         fold.tallies.insert(device(), used(15));
         assert!(for_device(&fold, &network(), device(), Envelope::MAX).is_ok());
         fold.tallies.insert(device(), used(16));
@@ -187,5 +190,24 @@ mod tests {
         }
         // A deal is listed when it is made and when it is carried, and a quarter is left for the rest.
         const { assert!(DEALS * 2 + REPORTS <= MAX_BYTES / 4 * 3) };
+        // What all of them may show takes half of that quarter at most.
+        const { assert!(MAX_SHOWN * MAX_SHOWINGS * 4 <= *SHARE.start()) };
+    }
+
+    #[test]
+    fn what_anybody_may_bring_takes_nothing_from_the_share_of_a_device() {
+        let (mut fold, network) = (fold_with(0, 0), network());
+        let (received, device) = (Timestamp(0), device());
+        for (index, entry) in [
+            Entry::Presented { received, device, credentials: vec![b' '; MAX_SHOWN].into() },
+            Entry::Revoked { received, device, list: vec![b' '; MAX_SHOWN].into() },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let index = u64::try_from(index).unwrap();
+            fold.apply(&network, Epoch(0), Indexed { index, entry }).unwrap();
+        }
+        assert_eq!(fold.tally(&device).bytes, 0);
     }
 }

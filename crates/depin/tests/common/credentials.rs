@@ -32,7 +32,12 @@ pub(crate) fn did(key: &SoftwareKey) -> Did {
 }
 
 pub(crate) fn sign(document: &Value, signer: &SoftwareKey) -> Value {
-    let options = ProofOptions::of_key(&signer.public().typed(), Timestamp(GENESIS)).unwrap();
+    sign_as(document, signer, |_| ())
+}
+
+pub(crate) fn sign_as(document: &Value, signer: &SoftwareKey, change: fn(&mut ProofOptions)) -> Value {
+    let mut options = ProofOptions::of_key(&signer.public().typed(), Timestamp(GENESIS)).unwrap();
+    change(&mut options);
     let unsigned = Unsigned::new(document, &options).unwrap();
     let signature = signer.signature(unsigned.message());
     unsigned.finish(&signature)
@@ -71,6 +76,14 @@ pub(crate) fn list(issuer: &SoftwareKey, set: &[u64], lasts: u64) -> Value {
     set.iter().for_each(|index| bits.set(*index, true).unwrap());
     let terms = terms(issuer, lasts, None);
     sign(&terms.status_list(LIST, StatusPurpose::Revocation, &bits).unwrap(), issuer)
+}
+
+/// `credential` after a change, signed anew.
+pub(crate) fn changed(credential: &Value, signer: &SoftwareKey, change: impl FnOnce(&mut Value)) -> Value {
+    let mut credential = credential.clone();
+    credential.as_object_mut().unwrap().remove("proof");
+    change(&mut credential);
+    sign(&credential, signer)
 }
 
 pub(crate) fn shown(credentials: &[Value], list: &Value) -> Vec<u8> {

@@ -6,7 +6,7 @@ use depin::{AdmissionParams, Catalogue, audit, audit::audit_excerpt, excerpt::Ex
 use depin_identity::{
     Firmware, SoftwareKey,
     admission::{AdmissionPolicy, CellRule},
-    credential::{MakerGrant, StatusEntry},
+    credential::{MakerGrant, ProofOptions, StatusEntry, Suite, Unsigned},
 };
 use serde_json::{Value, json};
 
@@ -262,6 +262,174 @@ fn what_does_not_hold_admits_nobody_and_says_why() {
         assert!(found(&bundle, &device, "admission", reason), "{reason}: {all:?}");
         assert_eq!(earned(&bundle, &device), Amount::ZERO);
     }
+}
+
+/// Until when the device is admitted after an epoch in which it showed this, and why not.
+fn until(show: impl FnOnce(&Device) -> Vec<u8>) -> Result<u64, Vec<(String, String)>> {
+    let device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    present(&mut world, &device, show(&device));
+    let bundle = world.end();
+    matches(&bundle);
+    let all = findings(&bundle, &device);
+    let why = all
+        .iter()
+        .filter(|finding| finding.check == "admission")
+        .map(|finding| (finding.reason.to_string(), finding.observed.clone()));
+    let admitted = world.state.device(&device.id()).admitted;
+    admitted.map(|admitted| admitted.until.0 - GENESIS).ok_or_else(|| why.collect())
+}
+
+#[test]
+fn a_device_is_admitted_until_the_first_end_that_somebody_signed() {
+    let good = list(&root(), &[], YEAR - 1);
+    let honest = |device: &Device| [grant(&root(), &maker(), 2, 7), vouch(&maker(), device, 0, YEAR)];
+    assert_eq!(until(|device| shown(&honest(device), &good)), Ok(YEAR - 1));
+    // How long to keep a list before it is fetched again: here nothing is fetched, and each showing would say something new.
+    let kept = changed(&good, &root(), |list| list["credentialSubject"]["ttl"] = 60_000.into());
+    assert_eq!(until(|device| shown(&honest(device), &kept)), Ok(YEAR - 1));
+    let ends = |document: &Value, signer: &SoftwareKey| {
+        let mut document = document.clone();
+        document.as_object_mut().unwrap().remove("proof");
+        sign_as(&document, signer, |options| options.expires = Some(Timestamp(GENESIS + EPOCH)))
+    };
+    assert_eq!(until(|device| shown(&honest(device), &ends(&good, &root()))), Ok(EPOCH));
+    for (link, signer) in [(0, root()), (1, maker())] {
+        let found = until(|device| {
+            let mut credentials = honest(device);
+            credentials[link] = ends(&credentials[link], &signer);
+            shown(&credentials, &good)
+        });
+        assert_eq!(found, Ok(EPOCH));
+    }
+}
+
+#[test]
+fn lists_that_no_credential_names_or_that_somebody_else_keeps_are_refused() {
+    let honest = |device: &Device| [grant(&root(), &maker(), 2, 7), vouch(&maker(), device, 0, YEAR)];
+    let other = "https://status.example/2";
+    let unnamed = changed(&list(&root(), &[], COMMIT), &root(), |list| list["id"] = other.into());
+    let lists = json!({ LIST: list(&root(), &[], YEAR), other: unnamed });
+    let both = |device: &Device| json!({ "credentials": honest(device), "statusLists": lists });
+    let why = until(|device| both(device).to_string().into_bytes()).unwrap_err();
+    assert!(why[0].0 == "status-list" && why[0].1.contains("no credential names"), "{why:?}");
+    // Nor is its signature looked at.
+    let mut foreign = list(&maker(), &[], YEAR);
+    foreign["validFrom"] = foreign["validUntil"].clone();
+    let why = until(|device| shown(&honest(device), &foreign)).unwrap_err();
+    assert!(why[0].0 == "status-list" && why[0].1.contains("which issued no credential"), "{why:?}");
+}
+
+/// `document` with a proof over RDF. Where this was built without it, with the name of one: nobody gets as far as its signature.
+fn over_rdf(document: &Value, signer: &SoftwareKey) -> Value {
+    let mut plain = document.clone();
+    plain.as_object_mut().unwrap().remove("proof");
+    let mut options = ProofOptions::of_key(&signer.public().typed(), Timestamp(GENESIS)).unwrap();
+    options.suite = Suite::EddsaRdfc2022;
+    let Ok(unsigned) = Unsigned::new(&plain, &options) else {
+        let mut named = document.clone();
+        named["proof"]["cryptosuite"] = Suite::EddsaRdfc2022.name().into();
+        return named;
+    };
+    let signature = signer.signature(unsigned.message());
+    unsigned.finish(&signature)
+}
+
+#[test]
+fn a_proof_that_not_every_auditor_can_check_admits_nobody() {
+    let good = list(&root(), &[], YEAR);
+    for (link, signer) in [(0, root()), (1, maker())] {
+        let why = until(|device| {
+            let mut credentials = [grant(&root(), &maker(), 2, 7), vouch(&maker(), device, 0, YEAR)];
+            credentials[link] = over_rdf(&credentials[link], &signer);
+            shown(&credentials, &good)
+        });
+        let why = &why.unwrap_err()[0];
+        let observed = format!("link {link} has a proof by eddsa-rdfc-2022; sign it with a JCS suite");
+        assert!(why.0 == "credential-refused" && why.1.starts_with(&observed), "{why:?}");
+    }
+    let listed = over_rdf(&good, &root());
+    let why =
+        until(|device| shown(&[grant(&root(), &maker(), 2, 7), vouch(&maker(), device, 0, YEAR)], &listed));
+    let why = &why.unwrap_err()[0];
+    assert!(why.0 == "status-list" && why.1.contains("has a proof by eddsa-rdfc-2022"), "{why:?}");
+    // Nor does such a list revoke.
+    let device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    present(&mut world, &device, chain(&device, 0));
+    let list = over_rdf(&list(&root(), &[7], YEAR), &root()).to_string().into_bytes().into();
+    world.push(Entry::Revoked { received: world.now, device: device.id(), list });
+    let bundle = world.end();
+    assert!(found(&bundle, &device, "admission", "nothing-revoked"));
+    assert!(world.state.device(&device.id()).admitted.unwrap().revoked.is_empty());
+}
+
+#[test]
+fn a_credential_that_can_be_suspended_is_refused() {
+    let suspended = changed(&grant(&root(), &maker(), 2, 7), &root(), |grant| {
+        let mut second = grant["credentialStatus"].clone();
+        second["statusPurpose"] = "suspension".into();
+        grant["credentialStatus"] = json!([grant["credentialStatus"], second]);
+    });
+    let both = changed(&list(&root(), &[], YEAR), &root(), |list| {
+        list["credentialSubject"]["statusPurpose"] = json!(["revocation", "suspension"]);
+    });
+    let why = until(|device| shown(&[suspended, vouch(&maker(), device, 0, YEAR)], &both)).unwrap_err();
+    assert!(why[0].0 == "credential-refused" && why[0].1.contains("suspension"), "{why:?}");
+}
+
+#[test]
+fn a_device_shows_something_new_eight_times_in_an_epoch() {
+    let device = Device::new("a");
+    let mut world = world(&[&device], admission());
+    let newer = |world: &mut World, more: u64| {
+        let credentials = [grant(&root(), &maker(), 2, 7), vouch(&maker(), &device, 0, EPOCH * 9 + more)];
+        present(world, &device, shown(&credentials, &list(&root(), &[], YEAR)));
+    };
+    let until = |world: &World| world.state.device(&device.id()).admitted.unwrap().until.0;
+    (1..=9).for_each(|more| newer(&mut world, more));
+    let bundle = world.end();
+    matches(&bundle);
+    assert!(found(&bundle, &device, "admission", "quota"));
+    assert_eq!(until(&world), GENESIS + EPOCH * 9 + 8);
+    world.open();
+    newer(&mut world, 9);
+    let bundle = world.end();
+    assert!(!found(&bundle, &device, "admission", "quota"));
+    assert_eq!(until(&world), GENESIS + EPOCH * 9 + 9);
+}
+
+#[test]
+fn a_grant_issued_anew_counts_the_devices_of_the_one_before() {
+    let devices = ["a", "b", "c", "d"].map(Device::new);
+    let mut world = world(&devices.each_ref(), admission());
+    let mut show = |device: &Device, quota, serial| {
+        let credentials = [grant(&root(), &maker(), quota, 7), vouch(&maker(), device, serial, YEAR)];
+        present(&mut world, device, shown(&credentials, &list(&root(), &[], YEAR)));
+    };
+    let [a, b, c, d] = &devices;
+    show(a, 2, 0);
+    show(b, 2, 1);
+    // A larger one makes room for one more; a smaller one undoes nothing, and leaves no room.
+    show(c, 4, 3);
+    show(d, 3, 2);
+    show(d, 2, 1);
+    // No device is moved to another serial, even a free one.
+    show(a, 9, 8);
+    let bundle = world.end();
+    matches(&bundle);
+    let serials = |world: &World| {
+        devices.each_ref().map(|device| world.state.device(&device.id()).admitted.map(|found| found.serial))
+    };
+    assert_eq!(serials(&world), [Some(0), Some(1), Some(3), None]);
+    assert!(found(&bundle, a, "admission", "credential-changed"));
+    assert!(found(&bundle, d, "admission", "quota-exhausted"));
+    assert!(found(&bundle, d, "admission", "serial-taken"));
+    world.open();
+    let credentials = [grant(&root(), &maker(), 4, 7), vouch(&maker(), d, 2, YEAR)];
+    present(&mut world, d, shown(&credentials, &list(&root(), &[], YEAR)));
+    world.end();
+    assert_eq!(serials(&world), [Some(0), Some(1), Some(3), Some(2)]);
 }
 
 #[test]

@@ -161,6 +161,26 @@ async fn whoever_has_the_list_that_revokes_may_bring_it() {
 }
 
 #[tokio::test]
+async fn whoever_shows_the_credentials_of_a_device_again_and_again_keeps_nobody_out() {
+    let mut device = Device::new("a");
+    let (stage, node) = admitting(&[&device]).await;
+    let newer = |more: u64| {
+        let credentials = [grant(&root(), &maker(), 2, 7), vouch(&maker(), &device, 0, EPOCH * 9 + more)];
+        shown(&credentials, &list(&root(), &[], YEAR))
+    };
+    for more in 1..=8 {
+        show(&node, newer(more)).await;
+    }
+    assert_eq!(refusal(&stage, &node, paths::CREDENTIALS, newer(9)).await, "quota");
+    // What says nothing new is answered as before, its reports count, and it can still be revoked.
+    show(&node, newer(8)).await;
+    let set = set_of(&node, &mut device);
+    accepted(&node, set).await;
+    let body = revocation(&device, &list(&root(), &[7], YEAR));
+    assert_eq!(post(&node, paths::REVOCATIONS, body).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn an_older_firmware_than_before_is_refused_at_the_door() {
     let mut device = Device::new("a");
     let (_stage, node) = admitting(&[&device]).await;

@@ -29,6 +29,7 @@ use crate::{
         Inner,
         grants::{GrantRefused, Grants},
         intake::{Item, Refused, Work},
+        showing::{Revoking, Showing},
     },
     state::{DealState, DeviceState},
 };
@@ -215,8 +216,9 @@ pub(super) async fn credentials(
     Sent { bytes, room }: Sent,
 ) -> Result<Json<api::Admission>, Failure> {
     let device = device_of(&bytes).map_err(Refused::from)?;
-    let (member, shown) = (member(&inner, &headers), bytes.into());
-    let admitted = enter(&inner, member, room, |reply| Item::Credentials(device, shown, reply)).await?;
+    let member = member(&inner, &headers);
+    let showing = Box::new(Showing::check(&inner, member, device, bytes.into()).await?);
+    let admitted = enter(&inner, member, room, |reply| Item::Credentials(showing, reply)).await?;
     Ok(Json(api::Admission { device, admitted }))
 }
 
@@ -228,8 +230,10 @@ pub(super) async fn revocation(
     let api::Revocation { device, list } = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::bad(error, "send a `device` and the `list` that revokes its credentials")
     })?;
-    let (member, list) = (member(&inner, &headers), list.get().as_bytes().into());
-    let revoked = enter(&inner, member, room, |reply| Item::Revocation(device, list, reply)).await?;
+    let member = member(&inner, &headers);
+    let list = list.get().as_bytes().into();
+    let revoking = Box::new(Revoking::check(&inner, member, device, list).await?);
+    let revoked = enter(&inner, member, room, |reply| Item::Revocation(revoking, reply)).await?;
     Ok(Json(api::Revocations { device, revoked }))
 }
 

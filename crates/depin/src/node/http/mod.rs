@@ -213,6 +213,7 @@ impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         let status = match refused.code.as_ref() {
             "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
+            "busy" => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, &refused.code, refused.message, &refused.next)
