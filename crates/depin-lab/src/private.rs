@@ -158,7 +158,7 @@ mod tests {
     const NETWORK: NetworkId = NetworkId(depin_core::Digest([1; 32]));
 
     fn opening(label: &'static str, salt: u8) -> Opening {
-        Opening { label: Text::from(label), salt: [salt; 32], value: vec![7] }
+        Opening { label: Text::from(label), salt: vec![salt; 32], value: vec![7] }
     }
 
     #[test]
