@@ -170,6 +170,11 @@ const STEPS: &[(&str, &str, &str)] = &[
     ),
     (
         "report",
+        "pauses-forgotten",
+        "The device was suspended so often that it is no longer known whether it was when the report came, so the report does not count. Send later ones.",
+    ),
+    (
+        "report",
         "rotated",
         "The device has a new key, and this report came too late or after the last one of the old key. Have the device sign with its new key.",
     ),

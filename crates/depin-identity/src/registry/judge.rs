@@ -30,6 +30,14 @@ pub enum NotCounted {
         /// When it was received.
         received: Timestamp,
     },
+    /// It came before the end of pauses that are no longer known one by one.
+    #[error("received at {received}; which moments before {until} fell into a pause is no longer known")]
+    PausesForgotten {
+        /// When it was received.
+        received: Timestamp,
+        /// The end of the latest of them.
+        until: Timestamp,
+    },
     /// The device was suspended.
     #[error("received at {received}, and the device is suspended since {}; resume it first", .pause.from)]
     Suspended {
@@ -105,6 +113,7 @@ impl NotCounted {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::NotActivated { .. } => "not-activated",
+            Self::PausesForgotten { .. } => "pauses-forgotten",
             Self::Suspended { .. } => "suspended",
             Self::Deactivated { .. } => "deactivated",
             Self::Rotated { .. } => "rotated",
@@ -112,13 +121,12 @@ impl NotCounted {
             Self::CutOver { .. } => "cut-over",
         }
     }
-}
 
-impl NotCounted {
     /// What counts instead, in words.
     pub const fn limit(&self) -> &'static str {
         match self {
             Self::NotActivated { .. } => "reports once the activation is known",
+            Self::PausesForgotten { .. } => "reports from after the pauses that were forgotten",
             Self::Suspended { .. } => "none while the device is suspended",
             Self::Deactivated { .. } => "none: the device was switched off for ever",
             Self::Rotated { .. } => "reports up to the last one of the rotation, within its grace",
@@ -141,6 +149,12 @@ impl DeviceRecord {
         // Known or not, and no moment: a chain's clock may be ahead of the node's, and the journal's order says what came first.
         if self.activated.is_none() {
             return Err(NotCounted::NotActivated { received });
+        }
+        // Whoever makes so many pauses that one is forgotten gains nothing by it.
+        if let Some(until) =
+            self.past.as_deref().and_then(|past| past.forgotten).filter(|until| received < *until)
+        {
+            return Err(NotCounted::PausesForgotten { received, until });
         }
         if let Some(pause) = self.pauses().iter().find(|pause| pause.holds(received)) {
             return Err(NotCounted::Suspended { received, pause: *pause });

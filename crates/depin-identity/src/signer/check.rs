@@ -251,21 +251,15 @@ fn open(url: &DeviceUrl) -> Result<(Box<dyn DeviceSigner>, [CheckOutcome; 2]), O
 #[cfg(feature = "pkcs11")]
 fn secret_on_token(attributes: KeyAttributes) -> CheckOutcome {
     let KeyAttributes { sensitive, extractable, always_sensitive, never_extractable, local } = attributes;
+    let kept = always_sensitive == Some(true) && never_extractable == Some(true) && local == Some(true);
     let (result, reason) = match (sensitive, extractable) {
-        (Some(true), Some(false)) if always_sensitive == Some(true) && never_extractable == Some(true) => {
-            let origin = if local == Some(true) {
-                "made on the token and never outside"
-            } else {
-                "never readable on the token"
-            };
-            (CheckResult::Pass, origin)
-        }
+        (Some(true), Some(false)) if kept => (CheckResult::Pass, "made on the token and never outside"),
         (Some(true), Some(false)) => (
             CheckResult::Fail,
-            "not extractable now, but it was, or the token does not say; make the key on the token",
+            "not extractable now, but it was, came from outside, or the token does not say; make the key on the token",
         ),
         (Some(false), _) | (_, Some(true)) => (CheckResult::Fail, "extractable; make the key on the token"),
-        _ => (CheckResult::Skip, "the token does not say"),
+        _ => (CheckResult::Fail, "the token does not say whether anybody can have it; use one that does"),
     };
     CheckOutcome { check: Check::Secret, result, reason: reason.to_owned() }
 }

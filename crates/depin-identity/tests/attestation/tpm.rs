@@ -370,14 +370,20 @@ fn keys_that_could_sign_forged_quotes_are_no_attestation_keys() {
 fn only_certificates_for_endorsement_keys_make_endorsement_keys() {
     let authority = Authority::new();
     let key = crate::authority::Key::p256();
-    let judge = |spki: &SubjectPublicKeyInfoOwned, purpose: &str| {
+    let judge_as = |spki: &SubjectPublicKeyInfoOwned, purpose: &str, use_of, leaf_use| {
         let mut leaf = unsigned("CN=EK", spki, false);
         let purpose = extension(false, &ExtendedKeyUsage(vec![oid(purpose)]));
-        leaf.extensions = Some(vec![usage(KeyUsages::KeyAgreement), purpose]);
-        let policy = ChainPolicy { pins: &authority.pins(), at: NOW, leaf: LeafUse::Encrypt };
+        leaf.extensions = Some(vec![usage(use_of), purpose]);
+        let policy = ChainPolicy { pins: &authority.pins(), at: NOW, leaf: leaf_use };
         let chain = verify_chain(&slices(&authority.chain(leaf)), &policy).unwrap();
         EndorsementKey::from_chain(&chain).map(drop)
     };
+    let judge = |spki: &SubjectPublicKeyInfoOwned, purpose: &str| {
+        judge_as(spki, purpose, KeyUsages::KeyAgreement, LeafUse::Encrypt)
+    };
+    // A key that may only sign takes no secret.
+    let signing = judge_as(&key.spki, "2.23.133.8.1", KeyUsages::DigitalSignature, LeafUse::Sign);
+    assert_eq!(signing, Err(TpmKeyError::NotEndorsement));
     assert_eq!(judge(&key.spki, "2.23.133.8.1"), Ok(()));
     assert_eq!(judge(&key.spki, "1.3.6.1.5.5.7.3.1"), Err(TpmKeyError::NotEndorsement));
     let ed25519 = crate::authority::Key::ed25519();

@@ -250,6 +250,12 @@ fn pauses_follow_each_other_and_the_oldest_are_forgotten() {
     let record = record(&registry, 1);
     assert_eq!(record.pauses().len(), DeviceRecord::MAX_PAUSES);
     assert_eq!(record.past.as_ref().unwrap().forgotten, Some(at(115)));
+    // What came when nobody knows any more whether the device was paused does not count.
+    for (received, expected) in
+        [(99, "pauses-forgotten"), (114, "pauses-forgotten"), (115, ""), (120, "suspended")]
+    {
+        assert_eq!(reason(&registry, 1, arrival(received, 0, 0, 0)), expected, "{received}");
+    }
     let status = |moment| record.standing(at(moment), Epoch(0)).unwrap().status;
     assert_eq!(
         [100, 114, 115, 120, 124, 125].map(status),

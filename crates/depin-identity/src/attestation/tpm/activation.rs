@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{ActivationError, AttestationKey, TpmKeyError, wire::buffer};
 use crate::attestation::{
     SubjectPublicKey,
-    x509::{ChainError, VerifiedChain},
+    x509::{ChainError, LeafUse, VerifiedChain},
 };
 
 /// `tcg-kp-EKCertificate`.
@@ -44,14 +44,14 @@ pub struct ActivatedKey {
 }
 
 impl EndorsementKey {
-    /// The key of a verified EK certificate, whose chain was judged with [`LeafUse::Encrypt`](crate::attestation::x509::LeafUse::Encrypt).
+    /// The key of a verified EK certificate, whose chain was judged with [`LeafUse::Encrypt`].
     ///
     /// # Errors
     /// [`TpmKeyError::NotEndorsement`] and [`TpmKeyError::Endorsement`].
     pub fn from_chain(chain: &VerifiedChain) -> Result<Self, TpmKeyError> {
         let usage: Result<Option<ExtendedKeyUsage>, ChainError> = chain.leaf().known();
         let usage = usage.ok().flatten().ok_or(TpmKeyError::NotEndorsement)?;
-        if !usage.0.contains(&EK_CERTIFICATE) {
+        if chain.leaf_use() != LeafUse::Encrypt || !usage.0.contains(&EK_CERTIFICATE) {
             return Err(TpmKeyError::NotEndorsement);
         }
         let key = chain.leaf().public_key().clone();

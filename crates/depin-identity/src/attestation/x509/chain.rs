@@ -47,6 +47,7 @@ pub struct VerifiedChain {
     digest: Digest,
     pin: Pin,
     at: Timestamp,
+    leaf_use: LeafUse,
 }
 
 impl VerifiedChain {
@@ -76,6 +77,11 @@ impl VerifiedChain {
     /// The moment it was judged at.
     pub const fn at(&self) -> Timestamp {
         self.at
+    }
+
+    /// What the leaf's key was found to be for.
+    pub const fn leaf_use(&self) -> LeafUse {
+        self.leaf_use
     }
 
     /// What was seen, for a policy and for people.
@@ -131,7 +137,7 @@ pub fn verify_chain(chain: &[&[u8]], policy: &ChainPolicy<'_>) -> Result<Verifie
     let digests: Vec<_> = certificates.iter().map(Certificate::digest).collect();
     let digest = sha256(&digests.iter().map(|digest| digest.as_bytes().as_slice()).collect::<Vec<_>>());
     let leaf = leaf.clone();
-    Ok(VerifiedChain { certificates, leaf, digest, pin, at: policy.at })
+    Ok(VerifiedChain { certificates, leaf, digest, pin, at: policy.at, leaf_use: policy.leaf })
 }
 
 fn pinned(root: &Certificate, pins: &[Pin]) -> Result<Pin, ChainError> {

@@ -86,6 +86,11 @@ pub enum TokenError {
     /// The token made a key that can be read out. It was deleted.
     #[error("the token made a key that can be read out, which was deleted; use another token")]
     Extractable,
+    /// The token made a key that can perhaps be read out, and did not delete it.
+    #[error(
+        "the token made a key that can perhaps be read out, and did not delete it; delete it, and use another token"
+    )]
+    Leftover,
     /// Since it was opened the key was replaced.
     #[error("the token now holds another key under this name; open it again if that is meant")]
     OtherKey,

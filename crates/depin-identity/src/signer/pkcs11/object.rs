@@ -75,13 +75,14 @@ pub(super) fn generate(session: &Session, label: &str, id: &[u8], kind: KeyType)
         Attribute::Sign(true),
     ]);
     let (public, private) = session.generate_key_pair(&mechanism, &public, &private)?;
-    let made = read_attributes(session, private)?;
-    if made.sensitive == Some(true) && made.extractable == Some(false) {
+    // A token that cannot say has made no key that may stay.
+    let made = read_attributes(session, private);
+    if made.as_ref().is_ok_and(|made| made.sensitive == Some(true) && made.extractable == Some(false)) {
         return Ok(());
     }
-    session.destroy_object(private)?;
-    session.destroy_object(public)?;
-    Err(TokenError::Extractable)
+    let destroyed = [session.destroy_object(private), session.destroy_object(public)];
+    destroyed.into_iter().collect::<Result<(), _>>().map_err(|_| TokenError::Leftover)?;
+    made.and(Err(TokenError::Extractable))
 }
 
 fn named(url: &Pkcs11Url, class: ObjectClass) -> Vec<Attribute> {
