@@ -125,7 +125,7 @@ async fn a_directory_of_something_else_is_refused_and_left_alone() {
         ("network.json", r#"{"version":3,"anything":"else"}"#, "is of version 3, newer than 2; update depin"),
         ("network.json", r#"{"version":1,"anything":"else"}"#, "is of version 1, made by an older depin"),
         ("network.json", "{", "holds a network.json that cannot be read"),
-        ("network.json", r#"{"version":1}"#, "holds a damaged network.json"),
+        ("network.json", r#"{"version":2}"#, "holds a damaged network.json"),
         (
             "journal/00000000000000000000.seg",
             "depin-journal/2\nfrom the future",
