@@ -8,7 +8,7 @@ use crate::{AcceptedBinding, Domain};
 
 /// Wherever devices are registered: a contract, or memory.
 ///
-/// Reads say what the registry says now. What counts for a payout is folded from final events by [`Registry::apply`], which checks more.
+/// Reads say what the registry says now. What counts for a payout is folded from final events by [`Registry::apply`](super::Registry::apply), which checks more.
 #[async_trait]
 pub trait DeviceRegistry: Send + Sync {
     /// Which registry this is; the same for as long as it lives.
