@@ -17,9 +17,9 @@ use depin_core::{Millis, Timestamp};
 use depin_identity::{
     Resolvers,
     credential::{
-        Credential, CredentialError, Documents, FetchError, MAX_ENTRIES, MIN_ENTRIES, ProofError,
-        ProofOptions, StatusClient, StatusEntry, StatusError, StatusList, StatusListError, StatusLists,
-        StatusPurpose, StatusSource, Terms, VerifiedStatusList,
+        Credential, CredentialError, Documents, FetchError, MAX_ENTRIES, MAX_LISTS, MAX_REFRESHED,
+        MIN_ENTRIES, ProofError, ProofOptions, StatusClient, StatusEntry, StatusError, StatusList,
+        StatusListError, StatusLists, StatusPurpose, StatusSource, Terms, VerifiedStatusList,
     },
 };
 use flate2::{Compression, write::GzEncoder};
@@ -210,6 +210,9 @@ fn a_list_is_relied_on_until_the_first_of_its_ends() {
     assert_eq!(check(Timestamp(NOW.0 + 60_000)), Ok(()));
     let (until, now) = (Timestamp(NOW.0 + 60_000), Timestamp(NOW.0 + 60_001));
     assert_eq!(check(now), Err(StatusError::Stale { list: LIST.to_owned(), until, now }));
+    // A clock that was put back must not make a list count for longer than it was to.
+    let (from, now) = (NOW, Timestamp(NOW.0 - 1));
+    assert_eq!(check(now), Err(StatusError::NotYet { list: LIST.to_owned(), from, now }));
     // Somebody else's list, unless that is agreed on.
     assert!(matches!(lists.check(&entry, &did(&maker()), &[], NOW), Err(StatusError::Issuer { .. })));
     assert_eq!(lists.check(&entry, &did(&maker()), &[did(&root())], NOW), Ok(()));
@@ -241,7 +244,7 @@ fn the_client_fetches_what_is_not_fresh_and_keeps_the_rest() {
         asked: AtomicUsize::new(0),
     };
     let resolver = Resolvers::offline();
-    let mut client = StatusClient::new(&server, Millis(1_000), 1);
+    let mut client = StatusClient::new(&server, Millis(1_000));
     let mut refresh = |urls: &[&str], now| {
         let failures = pollster::block_on(client.refresh(urls.iter().copied(), now, &resolver));
         (failures, client.lists().len(), server.asked.load(Ordering::SeqCst))
@@ -249,14 +252,88 @@ fn the_client_fetches_what_is_not_fresh_and_keeps_the_rest() {
     assert_eq!(refresh(&[LIST, LIST], NOW), (BTreeMap::new(), 1, 1));
     assert_eq!(refresh(&[LIST], Timestamp(NOW.0 + 1_000)), (BTreeMap::new(), 1, 1));
     assert_eq!(refresh(&[LIST], Timestamp(NOW.0 + 1_001)), (BTreeMap::new(), 1, 2));
-    let (failures, kept, asked) = refresh(&[other], NOW);
-    let url = other.to_owned();
-    assert_eq!(failures, BTreeMap::from([(url.clone(), FetchError::TooMany { url, max: 1 })]));
-    assert_eq!((kept, asked), (1, 2));
-    let mut client = StatusClient::new(&server, Millis(1_000), 8);
+    // A clock that was put back: what is at hand counts no more, and is fetched again.
+    assert_eq!(refresh(&[LIST], NOW), (BTreeMap::new(), 1, 3));
+    let mut client = StatusClient::new(&server, Millis(1_000));
     let missing = "https://status.example/missing";
     let failures = pollster::block_on(client.refresh([other, missing, LIST], NOW, &resolver));
     assert!(matches!(failures[other], FetchError::Refused(_)));
     assert!(matches!(failures[missing], FetchError::Unavailable { .. }));
     assert_eq!((failures.len(), client.lists().len()), (2, 1));
+}
+
+fn numbered(n: usize) -> String {
+    format!("https://status.example/{n}")
+}
+
+/// A server with lists of its own at `count` URLs.
+fn many(count: usize) -> Server {
+    let bits = StatusList::new(MIN_ENTRIES).unwrap();
+    let terms = Terms { status: None, ..terms(&root()) };
+    let page = |n| {
+        let document = terms.status_list(&numbered(n), StatusPurpose::Revocation, &bits).unwrap();
+        (numbered(n), sign(&document, &root()).to_string().into_bytes())
+    };
+    Server { pages: (0..count).map(page).collect(), asked: AtomicUsize::new(0) }
+}
+
+#[test]
+fn a_refresh_looks_at_so_many_lists_and_says_which_it_left_out() {
+    let server = many(0);
+    let mut client = StatusClient::new(&server, Millis(1_000));
+    // It stops reading, however many there are; what it was told before is none more.
+    let urls: Vec<String> = (0..MAX_REFRESHED)
+        .chain(0..MAX_REFRESHED)
+        .chain(MAX_REFRESHED..)
+        .map(numbered)
+        .take(10_000)
+        .collect();
+    let resolver = Resolvers::offline();
+    let failures = pollster::block_on(client.refresh(urls.iter().map(String::as_str), NOW, &resolver));
+    assert_eq!(server.asked.load(Ordering::SeqCst), MAX_REFRESHED);
+    assert_eq!(failures.len(), MAX_REFRESHED + 1);
+    let url = numbered(MAX_REFRESHED);
+    assert_eq!(failures[&url], FetchError::TooMany { url: url.clone(), max: MAX_REFRESHED });
+}
+
+#[test]
+fn the_client_keeps_so_many_lists_and_drops_what_nobody_asked_for() {
+    let server = many(3 * MAX_LISTS);
+    let mut client = StatusClient::new(&server, Millis(1_000));
+    let resolver = Resolvers::offline();
+    let mut mine_fetched = 0;
+    for n in 1..3 * MAX_LISTS {
+        // The first is asked for beside each of the others.
+        let before = server.asked.load(Ordering::SeqCst);
+        let urls = [numbered(0), numbered(n)];
+        let failures = pollster::block_on(client.refresh(urls.iter().map(String::as_str), NOW, &resolver));
+        assert_eq!(failures, BTreeMap::new());
+        mine_fetched += server.asked.load(Ordering::SeqCst) - before - 1;
+        assert!(client.lists().len() <= MAX_LISTS);
+        assert!(urls.iter().all(|url| client.lists().get(url).is_some()));
+    }
+    assert_eq!((mine_fetched, client.lists().len()), (1, MAX_LISTS));
+    assert!(client.lists().get(&numbered(1)).is_none());
+}
+
+#[test]
+fn a_list_that_no_longer_counts_goes_before_one_that_does() {
+    let server = many(MAX_LISTS + 1);
+    let mut client = StatusClient::new(&server, Millis(1_000));
+    let resolver = Resolvers::offline();
+    let mut refresh = |numbers: core::ops::Range<usize>, now| {
+        let urls: Vec<String> = numbers.map(numbered).collect();
+        for some in urls.chunks(MAX_REFRESHED) {
+            let failures =
+                pollster::block_on(client.refresh(some.iter().map(String::as_str), now, &resolver));
+            assert_eq!(failures, BTreeMap::new());
+        }
+        (0..=MAX_LISTS).filter(|n| client.lists().get(&numbered(*n)).is_none()).collect::<Vec<_>>()
+    };
+    let later = Timestamp(NOW.0 + 600);
+    refresh(0..MAX_LISTS - 1, later);
+    // The last is asked for after all others, and runs out before them.
+    refresh(MAX_LISTS - 1..MAX_LISTS, NOW);
+    let missing = refresh(MAX_LISTS..MAX_LISTS + 1, Timestamp(NOW.0 + 1_001));
+    assert_eq!(missing, [MAX_LISTS - 1]);
 }

@@ -31,12 +31,14 @@ pub enum FetchError {
         /// What happened.
         reason: String,
     },
-    /// No more lists are kept.
-    #[error("{max} status lists are kept already; {url} is not fetched")]
+    /// More lists at once than are looked at.
+    #[error(
+        "{max} status lists are asked for at once already; {url} and those after it are left out: ask for fewer"
+    )]
     TooMany {
-        /// The URL.
+        /// The first URL that was left out.
         url: String,
-        /// Lists kept.
+        /// Lists that one refresh looks at.
         max: usize,
     },
     /// Its signer's document is not to be had.
@@ -47,19 +49,28 @@ pub enum FetchError {
     Refused(#[from] CredentialError),
 }
 
-/// Status lists, fetched when they are needed and kept while they are fresh.
+/// Lists that a [`StatusClient`] keeps, each of at most 2 MiB of bits.
+pub const MAX_LISTS: usize = 64;
+/// Lists that one [`StatusClient::refresh`] looks at. Fewer than are kept, so that it never drops what it was asked for.
+pub const MAX_REFRESHED: usize = 16;
+
+/// Status lists, fetched when they are needed and kept while they are fresh: at most [`MAX_LISTS`]. One more takes the place of one that no longer counts, or else of the
+/// one that was not asked for longest.
 #[derive(Debug)]
 pub struct StatusClient<S> {
     source: S,
     max_age: Millis,
-    max_lists: usize,
     lists: StatusLists,
+    /// How often [`StatusClient::refresh`] was called.
+    refreshes: u64,
+    /// Which of these asked last for each of the lists.
+    asked: BTreeMap<String, u64>,
 }
 
 impl<S: StatusSource> StatusClient<S> {
-    /// Relies on a list for at most `max_age` after it was fetched, and keeps at most `max_lists`.
-    pub fn new(source: S, max_age: Millis, max_lists: usize) -> Self {
-        Self { source, max_age, max_lists, lists: StatusLists::default() }
+    /// Relies on a list for at most `max_age` after it was fetched.
+    pub fn new(source: S, max_age: Millis) -> Self {
+        Self { source, max_age, lists: StatusLists::default(), refreshes: 0, asked: BTreeMap::new() }
     }
 
     /// The lists at hand. A credential whose list is not among them, or too old, is refused by [`Credential::verify`](super::Credential::verify).
@@ -67,7 +78,8 @@ impl<S: StatusSource> StatusClient<S> {
         &self.lists
     }
 
-    /// Fetches those of the lists at `urls` that are not fresh at `now`, each once. An older one that could not be fetched again stays until its own end.
+    /// Fetches those of the lists at `urls` that do not count at `now`, each once. An older one that could not be fetched again stays until its own end. After
+    /// [`MAX_REFRESHED`] lists it stops reading `urls`.
     ///
     /// Gives the failures, by URL; it is for the caller to say them, and for [`Credential::verify`](super::Credential::verify) to fail closed.
     pub async fn refresh(
@@ -76,17 +88,44 @@ impl<S: StatusSource> StatusClient<S> {
         now: Timestamp,
         resolver: &dyn DidResolver,
     ) -> BTreeMap<String, FetchError> {
-        let fresh = |url: &&str| self.lists.get(url).is_some_and(|list| now <= list.until());
-        let wanted: BTreeSet<String> =
-            urls.into_iter().filter(|url| !fresh(url)).map(str::to_owned).collect();
-        let mut failures = BTreeMap::new();
+        self.refreshes = self.refreshes.saturating_add(1);
+        let (mut failures, mut wanted) = (BTreeMap::new(), BTreeSet::new());
+        for url in urls {
+            if wanted.len() >= MAX_REFRESHED && !wanted.contains(url) {
+                let left_out = FetchError::TooMany { url: url.to_owned(), max: MAX_REFRESHED };
+                failures.insert(url.to_owned(), left_out);
+                break;
+            }
+            wanted.insert(url.to_owned());
+        }
         for url in wanted {
+            if let Some(asked) = self.asked.get_mut(&url) {
+                *asked = self.refreshes;
+            }
+            if self.lists.get(&url).is_some_and(|list| list.counts_at(now)) {
+                continue;
+            }
             match self.fetch(&url, now, resolver).await {
-                Ok(list) => self.lists.insert(list),
+                Ok(list) => self.keep(url, list, now),
                 Err(error) => drop(failures.insert(url, error)),
             }
         }
         failures
+    }
+
+    fn keep(&mut self, url: String, list: VerifiedStatusList, now: Timestamp) {
+        if self.lists.get(&url).is_none() && self.lists.len() >= MAX_LISTS {
+            let last_asked = |list: &&VerifiedStatusList| {
+                (list.counts_at(now), self.asked.get(list.url()).copied().unwrap_or_default())
+            };
+            if let Some(dropped) = self.lists.iter().min_by_key(last_asked).map(|list| list.url().to_owned())
+            {
+                self.lists.remove(&dropped);
+                self.asked.remove(&dropped);
+            }
+        }
+        self.lists.insert(list);
+        self.asked.insert(url, self.refreshes);
     }
 
     async fn fetch(
@@ -95,9 +134,6 @@ impl<S: StatusSource> StatusClient<S> {
         now: Timestamp,
         resolver: &dyn DidResolver,
     ) -> Result<VerifiedStatusList, FetchError> {
-        if self.lists.get(url).is_none() && self.lists.len() >= self.max_lists {
-            return Err(FetchError::TooMany { url: url.to_owned(), max: self.max_lists });
-        }
         let bytes = self.source.fetch(url, MAX_LIST_BYTES).await?;
         let mut documents = Documents::default();
         documents.resolve(&VerifiedStatusList::signers(&bytes)?, resolver).await?;

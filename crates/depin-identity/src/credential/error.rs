@@ -278,6 +278,18 @@ pub enum StatusError {
         /// The credential's.
         expected: Did,
     },
+    /// The list was verified later than this: a clock was put back, and nobody knows how old the list is.
+    #[error(
+        "the status list {list} counts from {from} ms, when it was verified; it is {now} ms: set the clock, or fetch it again"
+    )]
+    NotYet {
+        /// The list.
+        list: String,
+        /// The moment at which it was verified.
+        from: Timestamp,
+        /// The moment it was judged at.
+        now: Timestamp,
+    },
     /// The list is too old to be relied on.
     #[error("the status list {list} is good until {until} ms; it is {now} ms: fetch it again")]
     Stale {

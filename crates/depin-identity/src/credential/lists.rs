@@ -49,12 +49,14 @@ impl StatusPurpose {
     }
 }
 
-/// A status list that its issuer signed, and until when it is to be relied on. Only [`VerifiedStatusList::verify`] makes one.
+/// A status list that its issuer signed, and from when until when it is to be relied on. Only [`VerifiedStatusList::verify`] and
+/// [`VerifiedStatusList::of`] make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedStatusList {
     url: String,
     issuer: Did,
     purposes: Vec<String>,
+    from: Timestamp,
     until: Timestamp,
     list: StatusList,
 }
@@ -115,8 +117,8 @@ impl StatusEntry {
 }
 
 impl VerifiedStatusList {
-    /// Checks the credential that was found at `url` at the moment `now`. It is relied on until its own end or that of a proof, until its `ttl` has passed, or for
-    /// `max_age`, whichever is first.
+    /// Checks the credential that was found at `url` at the moment `now`. It is relied on from then on, until its own end or that of a proof, until its `ttl` has passed, or
+    /// for `max_age`, whichever is first. A clock that was put back would make it count for longer than that, so before `now` it does not count at all.
     ///
     /// # Errors
     /// [`CredentialError`]. A list whose credential names another URL as its id was put there by somebody else.
@@ -141,7 +143,7 @@ impl VerifiedStatusList {
         Ok(Self { until: found.until.min(fresh), ..found })
     }
 
-    /// Checks `credential`, found at `url`, at the moment `now`. It is relied on until its own end, and its `ttl` is not looked at: that says when to
+    /// Checks `credential`, found at `url`, at the moment `now`. It is relied on from then on until its own end, and its `ttl` is not looked at: that says when to
     /// fetch it again, and here nothing is fetched.
     ///
     /// # Errors
@@ -177,7 +179,8 @@ impl VerifiedStatusList {
         let encoded =
             text("encodedList").ok_or_else(|| wrong("credentialSubject.encodedList", "multibase text"))?;
         let list = StatusList::decode(encoded).map_err(StatusError::from)?;
-        Ok(Self { url: url.to_owned(), issuer: verified.issuer().clone(), purposes, until, list })
+        let (url, issuer) = (url.to_owned(), verified.issuer().clone());
+        Ok(Self { url, issuer, purposes, from: now, until, list })
     }
 
     /// Whose documents [`VerifiedStatusList::verify`] needs.
@@ -199,9 +202,19 @@ impl VerifiedStatusList {
         &self.issuer
     }
 
+    /// The first moment at which it is relied on: the one it was verified at.
+    pub const fn verified_at(&self) -> Timestamp {
+        self.from
+    }
+
     /// The last moment at which it is relied on.
     pub const fn until(&self) -> Timestamp {
         self.until
+    }
+
+    /// Whether it is relied on at `now`.
+    pub fn counts_at(&self, now: Timestamp) -> bool {
+        (self.from..=self.until).contains(&now)
     }
 }
 
@@ -209,6 +222,16 @@ impl StatusLists {
     /// Adds a list, in place of an older one from the same URL.
     pub fn insert(&mut self, list: VerifiedStatusList) {
         self.0.insert(list.url.clone(), list);
+    }
+
+    /// Takes out the list from `url`.
+    pub(super) fn remove(&mut self, url: &str) {
+        self.0.remove(url);
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &VerifiedStatusList> {
+        self.0.values()
     }
 
     /// How many there are.
@@ -246,6 +269,9 @@ impl StatusLists {
         if !found.purposes.iter().any(|kept| kept == purpose.name()) {
             let (found, expected) = (found.purposes.clone(), purpose.name());
             return Err(StatusError::Purpose { list: url.clone(), found, expected });
+        }
+        if now < found.from {
+            return Err(StatusError::NotYet { list: url.clone(), from: found.from, now });
         }
         if now > found.until {
             return Err(StatusError::Stale { list: url.clone(), until: found.until, now });

@@ -44,7 +44,7 @@ mod tests;
 mod time;
 mod verify;
 
-pub use client::{FetchError, StatusClient, StatusSource};
+pub use client::{FetchError, MAX_LISTS, MAX_REFRESHED, StatusClient, StatusSource};
 pub use documents::Documents;
 pub use error::{CredentialError, ProofError, StatusError};
 pub use issue::{IssueError, ProofOptions, Unsigned};

@@ -94,7 +94,7 @@ pub(super) fn of_credential(error: &CredentialError) -> Finding {
                 "the status list {list} at hand is by {found}: add --trust {found} if that may revoke it"
             ),
         ),
-        CredentialError::Status(StatusError::Stale { .. }) => {
+        CredentialError::Status(StatusError::Stale { .. } | StatusError::NotYet { .. }) => {
             skipped("credential.status", "list-stale", error)
         }
         CredentialError::Status(_) => fail("credential.status", "refused", error),

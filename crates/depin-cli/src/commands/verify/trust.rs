@@ -27,8 +27,6 @@ use super::{
 
 /// How long a status list from a server is relied on when it does not say, and how old Google's list of revoked keys may be.
 pub(super) const MAX_AGE: Millis = Millis(86_400_000);
-/// Status lists that one file may have fetched.
-const MAX_LISTS: usize = 16;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Given {
@@ -194,7 +192,7 @@ impl Trust {
             }
         }
         if let Some(web) = &self.web {
-            let mut client = StatusClient::new(web.clone(), MAX_AGE, MAX_LISTS);
+            let mut client = StatusClient::new(web.clone(), MAX_AGE);
             let failures = client.refresh(fetch.iter().copied(), self.at, &self.resolver).await;
             knowledge
                 .gaps
