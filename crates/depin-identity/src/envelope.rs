@@ -174,7 +174,7 @@ impl<'a> Envelope<'a> {
         policy: SigPolicy,
     ) -> Result<VerifiedReport, EnvelopeError> {
         self.check_signature(key, network, policy)?;
-        self.checked_before()
+        Ok(VerifiedReport { report: self.unverified_report()?, key_id: self.key_id() })
     }
 
     /// As [`Envelope::verify`], with a report that borrows from the received bytes: nothing is copied, and nothing allocated but for a P-256 message beyond
@@ -189,14 +189,23 @@ impl<'a> Envelope<'a> {
         policy: SigPolicy,
     ) -> Result<ReportRef<'a>, EnvelopeError> {
         self.check_signature(key, network, policy)?;
-        self.checked_before_in_place()
+        self.unverified_report_in_place()
     }
 
-    /// As [`Envelope::checked_before`], with a report that borrows from the received bytes.
+    /// What it claims. The signature is not looked at: whoever sent the bytes may have written every word. It is for choosing what to do with an envelope
+    /// before its signature is checked, or for whoever saw the signature and kept that in a type of its own.
     ///
     /// # Errors
     /// [`EnvelopeError::Payload`].
-    pub fn checked_before_in_place(&self) -> Result<ReportRef<'a>, EnvelopeError> {
+    pub fn unverified_report(&self) -> Result<Report, EnvelopeError> {
+        Ok(cbor::from_slice(self.0.payload)?)
+    }
+
+    /// As [`Envelope::unverified_report`], with a report that borrows from the received bytes.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`].
+    pub fn unverified_report_in_place(&self) -> Result<ReportRef<'a>, EnvelopeError> {
         Ok(cbor::from_slice(self.0.payload)?)
     }
 
@@ -224,15 +233,6 @@ impl<'a> Envelope<'a> {
         batch: &mut SignatureBatch,
     ) -> Result<(), EnvelopeError> {
         Ok(self.0.verify_later(key, context(network), batch)?)
-    }
-
-    /// The report, when [`Envelope::check_signature`] was content before, in this process or in another that is trusted like it.
-    ///
-    /// # Errors
-    /// [`EnvelopeError::Payload`].
-    pub fn checked_before(self) -> Result<VerifiedReport, EnvelopeError> {
-        let report = cbor::from_slice(self.0.payload)?;
-        Ok(VerifiedReport { report, key_id: self.0.key_id })
     }
 }
 

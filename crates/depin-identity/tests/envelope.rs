@@ -350,6 +350,17 @@ fn any_report() -> impl Strategy<Value = Report> {
     )
 }
 
+#[test]
+fn what_nobody_signed_is_read_as_a_claim_and_never_as_a_verified_report() {
+    let mut forged = report().sign_with(&key(), network()).unwrap();
+    let last = forged.last_mut().unwrap();
+    *last ^= 1;
+    let envelope = Envelope::parse(&forged).unwrap();
+    assert_eq!(envelope.unverified_report().unwrap(), report());
+    let refused = envelope.verify(key().public(), network(), SigPolicy::Strict);
+    assert!(matches!(refused, Err(EnvelopeError::Sign1(Sign1Error::Signature(_)))));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -375,10 +386,10 @@ proptest! {
         payload.truncate(payload.len() - cut);
         let bytes = foreign(&payload, "depin/report/v1");
         let envelope = Envelope::parse(&bytes).unwrap();
-        let in_place = envelope.checked_before_in_place();
-        let owned = envelope.checked_before();
+        let in_place = envelope.unverified_report_in_place();
+        let owned = envelope.unverified_report();
         prop_assert_eq!(owned.is_ok(), in_place.is_ok());
-        prop_assert_eq!(owned.ok().map(|report| report.into_report()), in_place.ok().map(copied));
+        prop_assert_eq!(owned.ok(), in_place.ok().map(copied));
     }
 
     #[test]

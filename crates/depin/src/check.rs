@@ -7,7 +7,7 @@ use depin_core::{DeviceId, Digest, Epoch, KeyId, Millis, Side, Timestamp, TypedK
 use depin_identity::SigPolicy;
 use depin_identity::{
     Arrival, DeviceRecord, Envelope, EnvelopeError, KeyEpoch, PublicKey, Registry, Report, Sign1Error,
-    VerifiedReport, clock_skew,
+    clock_skew,
 };
 
 use crate::{entry::Refusal, params::NetworkParams};
@@ -41,14 +41,14 @@ pub(crate) struct Signer {
     key: PublicKey,
 }
 
-/// A report whose signature is right. Whether its device may report, and at this time, is not said.
+/// A report whose signature is right: only [`open_signed`] makes one. Whether its device may report, and at this time, is not said.
 #[derive(Clone, Debug)]
 pub(crate) struct SignedReport {
     device: DeviceId,
     key: KeyId,
     epoch: u32,
     statement: Digest,
-    verified: VerifiedReport,
+    report: Report,
 }
 
 /// When a report came: what of it decides, beside its numbers, whether its key was good.
@@ -120,11 +120,11 @@ pub(crate) fn check_signature(
     open_signed(&signer, parsed)
 }
 
-/// Reads an envelope that `signer` signed.
+/// Reads an envelope that `signer` signed, as whoever calls this has seen or vouches for.
 fn open_signed(signer: &Signer, envelope: Envelope<'_>) -> Result<SignedReport, Refusal> {
     let (key, statement) = (envelope.key_id(), sha256(&[envelope.payload()]));
-    let verified = envelope.checked_before().map_err(|error| malformed(&error))?;
-    Ok(SignedReport { device: signer.device, key, epoch: signer.epoch, statement, verified })
+    let report = envelope.unverified_report().map_err(|error| malformed(&error))?;
+    Ok(SignedReport { device: signer.device, key, epoch: signer.epoch, statement, report })
 }
 
 /// The rest of the check, against the registry as it is when the report is taken.
@@ -137,10 +137,9 @@ pub(crate) fn check_standing(
     signed: SignedReport,
     received: Received,
 ) -> Result<CheckedReport, Refusal> {
-    let SignedReport { device, key, epoch, statement, verified } = signed;
+    let SignedReport { device, key, epoch, statement, report } = signed;
     let known = registry.by_key(&key).filter(|known| known.record.device == device && known.epoch == epoch);
     let Some(known) = known else { return Err(unknown(key)) };
-    let report = verified.into_report();
     check_key(known.record, &known.key_epoch(), params.rotation_grace, &report, received)?;
     let skew = clock_skew(report.time, received.at, params.clock_skew);
     if !skew.is_within() {

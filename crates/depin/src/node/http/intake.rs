@@ -156,7 +156,7 @@ async fn may_submit(
     let named = |(report, envelope): (usize, &Vec<u8>)| {
         let read = || {
             let envelope = Envelope::parse(envelope).ok()?;
-            Some((envelope.key_id(), Text::new(envelope.checked_before_in_place().ok()?.kind).ok()?))
+            Some((envelope.key_id(), Text::new(envelope.unverified_report_in_place().ok()?.kind).ok()?))
         };
         let (key, kind) = read().ok_or(GrantRefused::Stranger { report })?;
         Ok((report, key, kind))
