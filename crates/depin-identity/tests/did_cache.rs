@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use depin_core::{Millis, Text, Timestamp};
 use depin_identity::{
     Did, DidDocument, DidError, DidResolver,
-    did::{CacheLimits, DidCache, Resolution},
+    did::{CacheLimits, DidCache, MethodType, Purpose, Resolution, VerificationMethod},
 };
 use pollster::block_on;
 use proptest::prelude::*;
@@ -68,7 +68,7 @@ impl DidResolver for Behind {
 }
 
 const LIMITS: CacheLimits =
-    CacheLimits { ttl: Millis(100), negative_ttl: Millis(10), entries: 8, questions: 4 };
+    CacheLimits { ttl: Millis(100), negative_ttl: Millis(10), entries: 8, bytes: 1 << 20, questions: 4 };
 
 fn cache(behind: &Arc<Behind>, limits: CacheLimits) -> DidCache {
     DidCache::new(behind.clone(), limits, Arc::new(|| Timestamp(0)))
@@ -255,6 +255,65 @@ proptest! {
             prop_assert_eq!(at(&cache, &name, now), live(&did(&name)));
             prop_assert!(cache.len().0 <= entries, "{:?}", cache.len());
         }
+    }
+}
+
+/// A document as large as one may be: every method with a name of its own, as long as names get.
+fn large(did: &Did) -> Answer {
+    let mut document = DidDocument::new(did.clone());
+    for n in 0..DidDocument::MAX_METHODS {
+        let id = did.url(&format!("{n:0>1000}")).unwrap();
+        let (kind, key) = (MethodType::Other("None".into()), None);
+        document.add(VerificationMethod { id, kind, controller: did.clone(), key }, &Purpose::ALL);
+    }
+    Ok(Resolution { document: Arc::new(document), version: None })
+}
+
+#[test]
+fn large_documents_are_kept_only_as_far_as_their_bytes_go() {
+    let behind = Behind::new(true);
+    behind.answers(large);
+    let cache = cache(&behind, CacheLimits { entries: 10_000, bytes: 8 << 20, ..LIMITS });
+    for n in 0..40 {
+        at(&cache, &format!("n{n}"), 0).unwrap();
+        assert!(cache.bytes() <= 8 << 20, "{}", cache.bytes());
+    }
+    // Six names of a thousand bytes for each of 128 methods.
+    let each = 6 * 128 * 1_000;
+    assert!((2..=(8 << 20) / each).contains(&cache.len().0), "{:?}", cache.len());
+    assert!(cache.bytes() >= cache.len().0 * each);
+    // Those used last are there.
+    assert_eq!(behind.asked(), 40);
+    at(&cache, "n39", 0).unwrap();
+    assert_eq!(behind.asked(), 40);
+}
+
+#[test]
+fn an_answer_too_large_to_keep_is_given_out_and_asked_for_again() {
+    for answer in [large, |did: &Did| Err(DidError::unavailable(did, "x".repeat(1 << 20)))] {
+        let behind = Behind::new(true);
+        behind.answers(answer);
+        let cache = cache(&behind, CacheLimits { bytes: 1 << 20, ..LIMITS });
+        for asked in 1..4 {
+            assert_eq!(at(&cache, "a", 0), answer(&did("a")));
+            assert_eq!((behind.asked(), cache.len(), cache.bytes()), (asked, (0, 0), 0));
+        }
+    }
+}
+
+#[test]
+fn what_is_dropped_or_replaced_gives_its_bytes_back() {
+    let behind = Behind::new(true);
+    let cache = cache(&behind, LIMITS);
+    at(&cache, "a", 0).unwrap();
+    let one = cache.bytes();
+    for now in 1..1_000 {
+        at(&cache, "a", now * 100).unwrap();
+        assert_eq!((cache.len(), cache.bytes()), ((1, 0), one));
+    }
+    for n in 0..1_000 {
+        at(&cache, &format!("{}", n % 10), 0).unwrap();
+        assert_eq!(cache.bytes(), cache.len().0 * one);
     }
 }
 

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use depin_core::{Millis, Text, Timestamp};
 use futures_util::{FutureExt as _, future::Shared};
 
-use super::{Did, DidError, DidResolver, Resolution};
+use super::{Did, DidError, DidResolver, Resolution, weight};
 
 /// How long and how much a [`DidCache`] remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +24,18 @@ pub struct CacheLimits {
     pub negative_ttl: Millis,
     /// Most answers kept. The longest unused are dropped first.
     pub entries: usize,
+    /// Most bytes of memory that answers and what they are kept under take, about. Likewise the longest unused are dropped first. An answer that takes more than half of this is
+    /// given out and not kept.
+    pub bytes: usize,
     /// Most questions under way; beyond them a resolution is refused as unavailable.
     pub questions: usize,
 }
 
 impl Default for CacheLimits {
-    /// Five minutes, thirty seconds for refusals, 10,000 answers, 256 questions.
+    /// Five minutes, thirty seconds for refusals, 10,000 answers in 32 MiB, 256 questions.
     fn default() -> Self {
-        Self { ttl: Millis(300_000), negative_ttl: Millis(30_000), entries: 10_000, questions: 256 }
+        let (ttl, negative_ttl) = (Millis(300_000), Millis(30_000));
+        Self { ttl, negative_ttl, entries: 10_000, bytes: 32 << 20, questions: 256 }
     }
 }
 
@@ -57,16 +61,25 @@ pub struct DidCache {
 #[derive(Default)]
 struct State {
     /// Answers used since the last turn.
-    young: HashMap<Key, Entry>,
+    young: Kept,
     /// Answers not used since. When `young` fills half of the cache, these are dropped and `young` takes their place.
-    old: HashMap<Key, Entry>,
+    old: Kept,
     questions: HashMap<Key, (Timestamp, Question)>,
+}
+
+/// Answers, and how many bytes they take.
+#[derive(Default)]
+struct Kept {
+    entries: HashMap<Key, Entry>,
+    bytes: usize,
 }
 
 struct Entry {
     /// When it was asked for.
     at: Timestamp,
     answer: Answer,
+    /// What it and its key take.
+    bytes: usize,
 }
 
 impl DidCache {
@@ -118,14 +131,21 @@ impl DidCache {
             }
         };
         let answer = question.clone().await;
-        self.state().settle(key, asked, &question, &answer, self.limits.entries);
+        self.state().settle(key, asked, &question, &answer, &self.limits);
         answer
     }
 
     /// How many answers are kept, and how many questions are under way.
     pub fn len(&self) -> (usize, usize) {
         let state = self.state();
-        (state.young.len().saturating_add(state.old.len()), state.questions.len())
+        let kept = state.young.entries.len().saturating_add(state.old.entries.len());
+        (kept, state.questions.len())
+    }
+
+    /// How many bytes of memory the answers take, about.
+    pub fn bytes(&self) -> usize {
+        let state = self.state();
+        state.young.bytes.saturating_add(state.old.bytes)
     }
 
     fn ask(&self, key: &Key) -> Question {
@@ -151,36 +171,75 @@ impl State {
             let ttl = if entry.answer.is_ok() { limits.ttl } else { limits.negative_ttl };
             is_within(entry.at, now, ttl)
         };
-        if let Some(entry) = self.young.get(key) {
+        if let Some(entry) = self.young.entries.get(key) {
             return fits(entry).then(|| entry.answer.clone());
         }
         let entry = self.old.remove(key).filter(fits)?;
         let answer = entry.answer.clone();
-        self.keep(key.clone(), entry, limits.entries);
+        self.keep(key.clone(), entry, limits);
         Some(answer)
     }
 
     /// Keeps what was answered, once for all who waited.
-    fn settle(&mut self, key: Key, at: Timestamp, question: &Question, answer: &Answer, entries: usize) {
+    fn settle(
+        &mut self,
+        key: Key,
+        at: Timestamp,
+        question: &Question,
+        answer: &Answer,
+        limits: &CacheLimits,
+    ) {
         if self.questions.get(&key).is_some_and(|(_, current)| current.ptr_eq(question)) {
             self.questions.remove(&key);
             self.old.remove(&key);
-            self.keep(key, Entry { at, answer: answer.clone() }, entries);
+            self.keep(key.clone(), Entry::new(&key, at, answer.clone()), limits);
         }
     }
 
-    fn keep(&mut self, key: Key, entry: Entry, entries: usize) {
+    fn keep(&mut self, key: Key, entry: Entry, limits: &CacheLimits) {
+        // What it replaces is of a time that is over.
+        self.young.remove(&key);
         // One entry has no second half.
-        let half = (entries / 2).max(entries.min(1));
-        if self.young.len() >= half && !self.young.contains_key(&key) {
+        let half = (limits.entries / 2).max(limits.entries.min(1));
+        let half_bytes = limits.bytes / 2;
+        if half == 0 || entry.bytes > half_bytes {
+            return;
+        }
+        let is_full = self.young.entries.len() >= half;
+        if is_full || self.young.bytes.saturating_add(entry.bytes) > half_bytes {
             self.old = std::mem::take(&mut self.young);
         }
-        if entries < 2 {
-            self.old.clear();
+        if limits.entries < 2 {
+            self.old = Kept::default();
         }
-        if half > 0 {
-            self.young.insert(key, entry);
-        }
+        self.young.insert(key, entry);
+    }
+}
+
+impl Kept {
+    fn insert(&mut self, key: Key, entry: Entry) {
+        self.remove(&key);
+        self.bytes = self.bytes.saturating_add(entry.bytes);
+        self.entries.insert(key, entry);
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.bytes = self.bytes.saturating_sub(entry.bytes);
+        Some(entry)
+    }
+}
+
+impl Entry {
+    fn new(key: &Key, at: Timestamp, answer: Answer) -> Self {
+        let (did, version) = key;
+        // An entry of a table, and the two bytes or so by which the table finds it.
+        let own = size_of::<(Key, Self)>()
+            .saturating_add(2)
+            .saturating_add(weight::of_did(did))
+            .saturating_add(version.as_ref().map_or(0, |version| version.as_str().len()));
+        let bytes = own.saturating_add(weight::of_answer(&answer));
+        Self { at, answer, bytes }
     }
 }
 

@@ -124,6 +124,12 @@ pub struct CurveKey {
 }
 
 impl CurveKey {
+    /// Bytes that it points to.
+    #[cfg(feature = "did-cache")]
+    pub(super) fn heap_len(&self) -> usize {
+        self.bytes.len().saturating_add(self.y.as_ref().map_or(0, Vec::len))
+    }
+
     /// The key `bytes` of `curve`: 32 bytes, or a compressed SEC1 point.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ mod ssi;
 mod syntax;
 #[cfg(feature = "did-web")]
 mod web;
+#[cfg(feature = "did-cache")]
+mod weight;
 mod write;
 
 #[cfg(feature = "did-web")]

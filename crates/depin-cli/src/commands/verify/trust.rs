@@ -17,7 +17,7 @@ use depin_identity::{
         x509::{Pin, certificates_from_pem},
     },
     credential::{Credential, Documents, Known, StatusClient, StatusLists, VerifiedStatusList},
-    did::{KeyMethod, WebMethod, WebPolicy},
+    did::{CacheLimits, DidCache, KeyMethod, WebMethod, WebPolicy},
 };
 
 use super::{
@@ -110,7 +110,12 @@ impl Trust {
         let revocations = arguments.revocations.as_deref().map(|path| revocations(path, at)).transpose()?;
         let web = if arguments.online { Some(WebMethod::new(web)?) } else { None };
         let resolver = match &web {
-            Some(web) => Resolvers::offline().with(Arc::new(web.clone())),
+            // A document counts for several signatures, and is asked for once.
+            Some(web) => {
+                let clock = Arc::new(|| timestamp(SystemTime::now()));
+                let cache = DidCache::new(Arc::new(web.clone()), CacheLimits::default(), clock);
+                Resolvers::offline().with(Arc::new(cache))
+            }
             None => Resolvers::offline(),
         };
         let (nonce, domain, offered) = (arguments.nonce.clone(), arguments.domain.clone(), BTreeMap::new());
