@@ -9,10 +9,11 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use common::{NOW, domain, key};
-use depin_core::{DeviceId, KeyId, KeyType, Text, Timestamp, TypedKey};
+use depin_core::{Address, DeviceId, Digest, Epoch, KeyId, KeyType, Text, Timestamp, TypedKey};
 use depin_identity::{
-    AcceptedBinding, DeviceRecord, DeviceRegistry, DeviceSigner, Did, DidDocument, DidError, DidResolver,
-    Domain, MemoryRegistry, ReadError, Registry, Resolvers, SignError, Signature, SubmitError,
+    AcceptedBinding, Action, Binding, DeviceRecord, DeviceRegistry, DeviceSigner, Did, DidDocument, DidError,
+    DidResolver, Domain, MemoryRegistry, OwnerSignature, ReadError, Registry, Resolvers, SignError,
+    Signature, SignedBinding, SoftwareKey, SubmitError,
     conformance::{RegistryRules, Violation, device_signer, did_resolver},
     did::{KeyMethod, Resolution},
 };
@@ -22,7 +23,7 @@ fn judge(registry: &dyn DeviceRegistry) -> Result<(), Violation> {
 }
 
 fn memory() -> MemoryRegistry {
-    MemoryRegistry::new(Registry::new(domain()))
+    MemoryRegistry::new(Registry::new(domain()), Epoch(0))
 }
 
 #[test]
@@ -31,7 +32,7 @@ fn the_registry_in_memory_conforms_also_when_it_goes_on_from_a_snapshot() {
     judge(&registry).unwrap();
     let bytes = registry.state().to_snapshot();
     assert!(registry.state().devices().len() >= 6);
-    let again = MemoryRegistry::new(Registry::from_snapshot(&bytes).unwrap());
+    let again = MemoryRegistry::new(Registry::from_snapshot(&bytes).unwrap(), Epoch(0));
     // The same devices are there now; others make the rules hold again.
     assert!(judge(&again).is_err());
     pollster::block_on(RegistryRules::new(&again, [2; 32], NOW).all()).unwrap();
@@ -206,7 +207,7 @@ fn the_software_key_conforms_and_broken_signers_do_not() {
     let right = |message: &[u8]| Ok(key().signature(message));
     let cut = |message: &[u8]| Ok(key().signature(&message[..message.len().min(64)]));
     let down = |_: &[u8]| Err(SignError::Unavailable { reason: "locked".to_owned() });
-    let other = depin_identity::SoftwareKey::from_seed([9; 32]).public_key();
+    let other = SoftwareKey::from_seed([9; 32]).public_key();
     let mine = key().public_key();
     let broken: [(TypedKey, Sign); 4] = [(p256, right), (other, right), (mine, cut), (mine, down)];
     for (names, signs) in broken {
@@ -262,4 +263,51 @@ fn every_wrong_resolver_is_caught_by_the_rule_it_breaks() {
         let violation = pollster::block_on(did_resolver(&WrongResolver(wrong), &did)).expect_err(rule);
         assert_eq!(violation.rule, rule, "{wrong:?}: {violation}");
     }
+}
+
+/// Owner and new owner consent to whatever hash.
+fn consent(secret: u8, binding: &Binding) -> (Address, OwnerSignature) {
+    let key = k256::ecdsa::SigningKey::from_slice(&[secret; 32]).unwrap();
+    let signed = key.sign_prehash_recoverable(binding.signing_hash().as_slice()).unwrap();
+    (Address::from_private_key(&key), OwnerSignature(alloy_primitives::Signature::from(signed).as_bytes()))
+}
+
+#[test]
+fn a_transfer_in_memory_reaches_no_epoch_before_the_present_one() {
+    let next = SoftwareKey::from_seed([8; 32]);
+    let device = DeviceId(key().public().typed());
+    let owner = consent(1, &bare(device, Action::Activate)).0;
+    let buyer = consent(2, &bare(device, Action::Activate)).0;
+    let deadline = NOW.0 / 1_000 + 60;
+    for (entered, cut_over, counts_from) in [(0, 9, 9), (12, 9, 12), (12, 15, 15)] {
+        let registry = MemoryRegistry::new(Registry::new(domain()), Epoch(3));
+        registry.enter(Epoch(entered));
+        // No way back.
+        registry.enter(Epoch(1));
+        let new_key = next.public().typed();
+        let voucher = Digest([0x55; 32]);
+        let register = Action::Register { active: true };
+        let transfer = Action::Transfer { new_owner: buyer, new_key, cut_over: Epoch(cut_over), voucher };
+        for (nonce, action) in [(0, register), (1, transfer)] {
+            let sells = nonce == 1;
+            let binding = Binding { owner, nonce, deadline, ..bare(device, action) };
+            let message = binding.device_proof_message();
+            let signed = SignedBinding {
+                binding,
+                owner_signature: Some(consent(1, &binding).1),
+                new_owner_signature: sells.then(|| consent(2, &binding).1),
+                device_proof: Some(key().signature(&message)),
+                new_key_proof: sells.then(|| next.signature(&message)),
+            };
+            let accepted = signed.verify(NOW, key().public().typed()).unwrap();
+            pollster::block_on(registry.submit(&accepted)).unwrap();
+        }
+        let state = registry.state();
+        let record = state.device(&device).unwrap();
+        assert_eq!((record.owner, record.present_key().from), (buyer, Epoch(counts_from)));
+    }
+}
+
+fn bare(device: DeviceId, action: Action) -> Binding {
+    Binding { action, device, owner: Address::ZERO, domain: domain(), nonce: 0, deadline: 0 }
 }
