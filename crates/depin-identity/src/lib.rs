@@ -23,6 +23,7 @@ mod envelope;
 mod firmware;
 #[cfg(feature = "grants")]
 pub mod grant;
+mod json;
 mod key;
 pub mod place;
 mod policy;

@@ -119,8 +119,8 @@ fn a_did_jwk_with_a_private_or_impossible_key_is_refused() {
         (json!({"kty": "EC", "crv": "P-256", "x": "AAAA", "y": y}).to_string(), "full length"),
         (json!({"kty": "RSA", "n": x, "e": "AQAB"}).to_string(), "Ed25519"),
         (json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "any"}).to_string(), "`sig` or `enc`"),
-        (format!(r#"{{"kty":"EC","kty":"EC","crv":"P-256","x":"{x}","y":"{y}"}}"#), "duplicate"),
-        (deep, "nesting"),
+        (format!(r#"{{"kty":"EC","kty":"EC","crv":"P-256","x":"{x}","y":"{y}"}}"#), "twice in one object"),
+        (deep, "nests deeper than 16"),
         ("{".to_owned(), "EOF"),
     ] {
         let name = format!("did:jwk:{}", BASE64.encode(&jwk));
@@ -308,7 +308,9 @@ fn a_document_of_another_form_is_refused() {
         assert!(matches!(read(&document), Err(DidError::Invalid { .. })), "{at}: {document}");
     }
     let twice = subject().to_string().replacen('{', r#"{"id":"did:web:evil.example","#, 1);
-    assert!(DidDocument::from_json(twice.as_bytes()).unwrap_err().to_string().contains("duplicate"));
+    assert!(
+        DidDocument::from_json(twice.as_bytes()).unwrap_err().to_string().contains("twice in one object")
+    );
 }
 
 #[test]
@@ -333,8 +335,26 @@ fn bombs_are_bounded() {
     refused(&owners, "controllers");
     for open in ["[", r#"{"a":"#] {
         let bomb = format!(r#"{{"id":"did:web:a","b":{}"#, open.repeat(9_000));
-        assert!(DidDocument::from_json(bomb.as_bytes()).unwrap_err().to_string().contains("nesting"));
+        assert!(
+            DidDocument::from_json(bomb.as_bytes()).unwrap_err().to_string().contains("nests deeper than 16")
+        );
     }
+    // Two readers of a member that is there twice may read two things, also of one that nobody here reads.
+    let twice = r#"{"id":"did:web:a","service":[{"a":1,"b":{"c":1,"\u0063":2}}]}"#;
+    assert!(
+        DidDocument::from_json(twice.as_bytes()).unwrap_err().to_string().contains("twice in one object")
+    );
+    // A number is whatever it is: nothing here reads one.
+    let number = r#"{"id":"did:web:a","service":[{"weight":1.5e300}]}"#;
+    DidDocument::from_json(number.as_bytes()).unwrap();
+    let mut wide = subject();
+    wide["padding"] = json!(vec![0; DidDocument::MAX_VALUES]);
+    assert!(
+        DidDocument::from_json(wide.to_string().as_bytes())
+            .unwrap_err()
+            .to_string()
+            .contains("more than 8192 values")
+    );
     // Brackets in a text nest nothing.
     let mut text = subject();
     text["padding"] = json!("[{\"\\".repeat(100));

@@ -44,12 +44,13 @@ mod tests;
 mod time;
 mod verify;
 
+pub use crate::json::JsonError;
 pub use client::{FetchError, MAX_LISTS, MAX_REFRESHED, StatusClient, StatusSource};
 pub use documents::Documents;
 pub use error::{CredentialError, ProofError, StatusError};
 pub use issue::{IssueError, ProofOptions, Unsigned};
 pub use jcs::canonicalize;
-pub use json::{JsonError, MAX_DEPTH, MAX_VALUES};
+pub use json::{MAX_DEPTH, MAX_VALUES};
 pub use lists::{MAX_LIST_BYTES, StatusEntry, StatusLists, StatusPurpose, VerifiedStatusList};
 pub use maker::{
     ChainError, DEVICE_TYPE, DeviceClaim, MAKER_TYPE, MakerChain, MakerGrant, MakerPolicy, SignedChain,

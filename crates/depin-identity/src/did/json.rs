@@ -19,12 +19,15 @@ use super::{
     VerificationMethod,
     key::{Jwk, Read},
 };
+use crate::json::{Limits, Numbers, scan};
 
 impl DidDocument {
     /// Longest document in bytes.
     pub const MAX_BYTES: usize = 65_536;
     /// Deepest nesting of objects and arrays.
     pub const MAX_DEPTH: usize = 16;
+    /// Most objects, arrays, strings and numbers, keys included.
+    pub const MAX_VALUES: usize = 8_192;
     /// Most methods, embedded ones included; and most entries of a relationship.
     pub const MAX_METHODS: usize = 128;
     const MAX_CONTROLLERS: usize = 16;
@@ -35,42 +38,24 @@ impl DidDocument {
     /// [`DidError::Invalid`]: too large, too deep, no JSON, members that appear twice or have another form than DID Core 1.0 gives them,
     /// two methods of one name, a key that does not fit the type of its method.
     pub fn from_json(json: &[u8]) -> Result<Self, DidError> {
-        let refused = |expected: String| DidError::invalid("a DID document", expected);
-        if json.len() > Self::MAX_BYTES {
-            return Err(refused(format!("at most {} bytes, not {}", Self::MAX_BYTES, json.len())));
-        }
-        if depth(json) > Self::MAX_DEPTH {
-            return Err(refused(format!("nesting of at most {}", Self::MAX_DEPTH)));
-        }
-        let wire: Wire = serde_json::from_slice(json).map_err(|error| refused(format!("{error}")))?;
-        wire.document()
+        read::<Wire>(json, "a DID document")?.document()
     }
 }
 
 /// Reads a JWK on its own.
 pub(super) fn jwk_from_json(json: &[u8]) -> Result<Jwk, DidError> {
-    let refused = |expected: String| DidError::invalid("a JWK", expected);
-    if depth(json) > DidDocument::MAX_DEPTH {
-        return Err(refused(format!("nesting of at most {}", DidDocument::MAX_DEPTH)));
-    }
-    serde_json::from_slice(json).map_err(|error| refused(format!("{error}")))
+    read(json, "a JWK")
 }
 
-/// The deepest nesting in `json`; of what is no JSON, some number.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => depth = depth.saturating_add(1),
-            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
+fn read<'a, T: Deserialize<'a>>(json: &'a [u8], subject: &str) -> Result<T, DidError> {
+    let limits = Limits {
+        bytes: DidDocument::MAX_BYTES,
+        depth: DidDocument::MAX_DEPTH,
+        values: DidDocument::MAX_VALUES,
+        numbers: Numbers::Any,
+    };
+    let text = scan(json, &limits).map_err(|error| DidError::invalid(subject, format!("JSON: {error}")))?;
+    serde_json::from_str(text).map_err(|error| DidError::invalid(subject, format!("{error}")))
 }
 
 #[derive(Deserialize)]

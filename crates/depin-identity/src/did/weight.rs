@@ -1,7 +1,5 @@
 //! How much memory an answer takes: about, and never much less than it does.
 
-use core::mem::size_of;
-
 use super::{
     Did, DidDocument, DidError, DidUrl, MethodKey, MethodRef, MethodType, Resolution, VerificationMethod,
 };
