@@ -11,17 +11,40 @@ use p256::{
 };
 use sha2::{Digest as _, Sha256};
 
+use depin_core::KeyType;
+
 use crate::Signature;
+
+/// Of the two right signatures that ECDSA has for a message, the one that counts: that with the lower s. None if `signature` is no r‖s; as it is if `kind` has one right
+/// signature for a message.
+pub(crate) fn low_s(kind: KeyType, signature: &Signature) -> Option<Signature> {
+    let bytes = match kind {
+        KeyType::P256 => {
+            let read = p256::ecdsa::Signature::from_slice(&signature.0).ok()?;
+            read.normalize_s().unwrap_or(read).to_bytes().into()
+        }
+        KeyType::Secp256k1 => {
+            let read = k256::ecdsa::Signature::from_slice(&signature.0).ok()?;
+            read.normalize_s().unwrap_or(read).to_bytes().into()
+        }
+        _ => signature.0,
+    };
+    Some(Signature(bytes))
+}
+
+/// Whether `signature` is the one that counts.
+pub(crate) fn is_low_s(kind: KeyType, signature: &Signature) -> bool {
+    low_s(kind, signature).is_some_and(|low| low == *signature)
+}
 
 /// By crates p256 and k256, whose types are alike.
 macro_rules! is_right {
     ($curve:ident, $point:expr, $parts:expr, $signature:expr) => {{
         let signature = $curve::ecdsa::Signature::from_slice(&$signature.0).ok();
-        let low = signature.filter(|signature| signature.normalize_s().is_none());
         let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(&uncompressed($point)).ok();
         let mut hash = Sha256::new();
         $parts.iter().for_each(|part| hash.update(part));
-        key.zip(low).is_some_and(|(key, low)| key.verify_prehash(&hash.finalize(), &low).is_ok())
+        key.zip(signature).is_some_and(|(key, right)| key.verify_prehash(&hash.finalize(), &right).is_ok())
     }};
 }
 
@@ -50,7 +73,7 @@ pub(crate) fn compressed(point: &Affine) -> [u8; 33] {
 /// Whether `signature` is right over the concatenation of `parts`, by the key `point` of P-256.
 #[cfg(not(feature = "ring"))]
 pub(crate) fn is_right_p256(point: &Affine, parts: &[&[u8]], signature: &Signature) -> bool {
-    is_right!(p256, point, parts, signature)
+    is_low_s(KeyType::P256, signature) && is_right!(p256, point, parts, signature)
 }
 
 /// The same by ring, which hashes the message itself and wants it in one piece.
@@ -58,7 +81,7 @@ pub(crate) fn is_right_p256(point: &Affine, parts: &[&[u8]], signature: &Signatu
 pub(crate) fn is_right_p256(point: &Affine, parts: &[&[u8]], signature: &Signature) -> bool {
     use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
-    if !is_low_p256(signature) {
+    if !is_low_s(KeyType::P256, signature) {
         return false;
     }
     let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, uncompressed(point));
@@ -67,7 +90,7 @@ pub(crate) fn is_right_p256(point: &Affine, parts: &[&[u8]], signature: &Signatu
 
 /// Whether `signature` is right over the concatenation of `parts`, by the key `point` of secp256k1.
 pub(crate) fn is_right_secp256k1(point: &Affine, parts: &[&[u8]], signature: &Signature) -> bool {
-    is_right!(k256, point, parts, signature)
+    is_low_s(KeyType::Secp256k1, signature) && is_right!(k256, point, parts, signature)
 }
 
 fn point<C>(compressed: &[u8]) -> Option<Affine>
@@ -88,18 +111,6 @@ fn uncompressed(point: &Affine) -> [u8; 65] {
         *to = *from;
     }
     bytes
-}
-
-/// Half the order of P-256, rounded down: the highest low s.
-#[cfg(any(test, feature = "ring"))]
-const P256_HALF_ORDER: [u8; 32] = [
-    0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xde,
-    0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
-];
-
-#[cfg(any(test, feature = "ring"))]
-fn is_low_p256(Signature(signature): &Signature) -> bool {
-    signature.last_chunk::<32>().is_some_and(|s| *s <= P256_HALF_ORDER)
 }
 
 /// Joins `parts`: on the stack, if they are as short as nearly all messages are.
@@ -127,21 +138,34 @@ const SHORT: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use p256::elliptic_curve::scalar::IsHigh as _;
+
+    /// Half the orders of P-256 (FIPS 186-5) and secp256k1 (SEC 2), rounded down: the highest low s.
+    const HALVES: [(KeyType, &str); 2] = [
+        (KeyType::P256, "7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8"),
+        (KeyType::Secp256k1, "7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0"),
+    ];
 
     #[test]
-    fn low_is_what_the_library_calls_low() {
-        let one_more = {
-            let mut bytes = P256_HALF_ORDER;
-            bytes[31] += 1;
-            bytes
-        };
-        for (s, low) in [([1; 32], true), (P256_HALF_ORDER, true), (one_more, false), ([0xfe; 32], false)] {
-            let signature: [u8; 64] = [[1; 32], s].concat().try_into().unwrap();
-            assert_eq!(is_low_p256(&Signature(signature)), low);
-            let theirs = p256::ecdsa::Signature::from_slice(&signature).unwrap();
-            assert_eq!(!bool::from(theirs.s().is_high()), low);
+    fn of_two_signatures_the_one_with_the_lower_s_counts() {
+        for (kind, half) in HALVES {
+            let half: [u8; 32] = hex::decode(half).unwrap().try_into().unwrap();
+            let mut one_more = half;
+            one_more[31] += 1;
+            let signature = |s: [u8; 32]| Signature([[1; 32], s].concat().try_into().unwrap());
+            for (s, low) in [([1; 32], true), (half, true), (one_more, false), ([0xf0; 32], false)] {
+                let found = low_s(kind, &signature(s)).unwrap();
+                assert_eq!((found == signature(s), is_low_s(kind, &signature(s))), (low, low));
+                assert!(is_low_s(kind, &found));
+            }
+            // The orders are odd, so half and one more add up to them: the other of `half` is the one above.
+            assert_eq!(low_s(kind, &signature(one_more)), Some(signature(half)));
+            for none in [[0; 32], [0xff; 32]] {
+                assert_eq!((low_s(kind, &signature(none)), is_low_s(kind, &signature(none))), (None, false));
+            }
         }
+        // Ed25519 has no second one.
+        let any = Signature([0xff; 64]);
+        assert_eq!(low_s(KeyType::Ed25519, &any), Some(any));
     }
 
     #[cfg(feature = "ring")]
@@ -156,7 +180,8 @@ mod tests {
             for test in &group.tests {
                 let Ok(signature) = test.sig.as_slice().try_into().map(Signature) else { continue };
                 let (one, rest) = test.msg.split_at(test.msg.len() / 3);
-                let by_p256 = is_right!(p256, &point, &[one, rest], &signature);
+                let is_low = is_low_s(KeyType::P256, &signature);
+                let by_p256 = is_low && is_right!(p256, &point, &[one, rest], &signature);
                 assert_eq!(is_right_p256(&point, &[one, rest], &signature), by_p256, "{}", test.tc_id);
                 right += usize::from(by_p256);
                 all += 1;

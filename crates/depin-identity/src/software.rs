@@ -8,7 +8,7 @@ use depin_core::{KeyType, TypedKey};
 use p256::ecdsa::signature::Signer as _;
 use zeroize::Zeroizing;
 
-use crate::{DeviceSigner, PublicKey, PublicKeyError, SignError, Signature, key::DEVICE_KEYS};
+use crate::{DeviceSigner, PublicKey, PublicKeyError, SignError, Signature, ecdsa::low_s, key::DEVICE_KEYS};
 
 /// A key in memory, wiped when dropped.
 #[derive(Clone)]
@@ -90,17 +90,19 @@ impl SoftwareKey {
 
     /// The signature over `message`: what [`DeviceSigner::sign`] gives, without waiting. It takes no randomness (RFC 8032, RFC 6979).
     pub fn signature(&self, message: &[u8]) -> Signature {
-        Signature(match &self.secret {
+        let signature = Signature(match &self.secret {
             Secret::Ed25519(signing) => signing.sign(message).to_bytes(),
             Secret::P256(signing) => {
                 let signature: p256::ecdsa::Signature = signing.sign(message);
-                signature.normalize_s().unwrap_or(signature).to_bytes().into()
+                signature.to_bytes().into()
             }
             Secret::Secp256k1(signing) => {
                 let signature: k256::ecdsa::Signature = signing.sign(message);
-                signature.normalize_s().unwrap_or(signature).to_bytes().into()
+                signature.to_bytes().into()
             }
-        })
+        });
+        // What was just made is one.
+        low_s(self.public.typed().key_type(), &signature).unwrap_or(signature)
     }
 }
 

@@ -1,10 +1,10 @@
 use alloy_primitives::{Address, B256};
-use depin_core::{ChainEvent, Timestamp, TypedKey};
+use depin_core::{ChainEvent, KeyType, Timestamp, TypedKey};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Binding, BindingError, NEW_KEY, PRESENT_KEY};
-use crate::{OwnerSignature, PublicKey, Signature};
+use crate::{OwnerSignature, PublicKey, Signature, ecdsa::low_s};
 
 /// A binding and the signatures its action needs.
 ///
@@ -197,7 +197,9 @@ fn recovers_to(
     let parsed = alloy_primitives::Signature::from_raw_array(&signature.0)
         .map_err(|_| BindingError::RecoveryId { by, found: v })?;
     // Recovery would accept both forms; a second valid form of what somebody signed is one too many.
-    if parsed.normalize_s().is_some() {
+    let given = signature.0.first_chunk().map(|both| Signature(*both));
+    let counts = given.and_then(|given| low_s(KeyType::Secp256k1, &given));
+    if counts.is_some() && counts != given {
         return Err(BindingError::HighS { by });
     }
     match parsed.recover_address_from_prehash(hash) {

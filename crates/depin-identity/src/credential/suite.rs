@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{ProofError, canonicalize, json::Object};
-use crate::{PublicKey, Signature};
+use crate::{PublicKey, Signature, ecdsa::low_s};
 
 /// A cryptosuite of W3C Data Integrity 1.0. It is always taken by its name, never guessed from a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,18 +82,10 @@ impl Suite {
     /// Checks `signature` over `hash_data`. Ed25519 is strict. Of the two right signatures that ECDSA has for a message either is accepted, as W3C's
     /// suites have it: nothing here takes a signature for an identifier.
     pub(crate) fn verify(self, key: &PublicKey, hash_data: &[u8; 64], signature: &Signature) -> bool {
-        let signature = match self.key_type() {
-            KeyType::P256 => low_s(signature),
-            _ => *signature,
-        };
-        key.typed().key_type() == self.key_type() && key.verify(hash_data, &signature).is_ok()
+        let signature = low_s(self.key_type(), signature);
+        key.typed().key_type() == self.key_type()
+            && signature.is_some_and(|signature| key.verify(hash_data, &signature).is_ok())
     }
-}
-
-/// The one of two equal ECDSA signatures that [`PublicKey::verify`] accepts.
-fn low_s(signature: &Signature) -> Signature {
-    let normal = p256::ecdsa::Signature::from_slice(&signature.0).ok().and_then(|both| both.normalize_s());
-    normal.map_or(*signature, |low| Signature(low.to_bytes().into()))
 }
 
 fn jcs(object: &Object) -> Result<Vec<u8>, ProofError> {

@@ -17,6 +17,7 @@ use depin_core::{KeyType, sha256};
 use super::{KeyAttributes, TokenError, object};
 use crate::{
     PublicKey, Signature,
+    ecdsa::low_s,
     signer::{Password, Pkcs11Url},
 };
 
@@ -54,26 +55,11 @@ impl Connection {
             // Hashed here: every token signs a digest, and a report may be larger than what it takes.
             _ => self.session.sign(&Mechanism::Ecdsa, self.key, sha256(&[message]).as_bytes())?,
         };
-        let signature = with_low_s(kind, &bytes).ok_or(TokenError::WrongSignature)?;
+        let signature = bytes.as_slice().try_into().ok().and_then(|bytes| low_s(kind, &Signature(bytes)));
+        let signature = signature.ok_or(TokenError::WrongSignature)?;
         self.public.verify(message, &signature).map_err(|_| TokenError::WrongSignature)?;
         Ok(signature)
     }
-}
-
-/// The one form in which a signature counts: of the two right s, the lower.
-fn with_low_s(kind: KeyType, signature: &[u8]) -> Option<Signature> {
-    let bytes = match kind {
-        KeyType::P256 => {
-            let read = p256::ecdsa::Signature::from_slice(signature).ok()?;
-            read.normalize_s().unwrap_or(read).to_bytes().into()
-        }
-        KeyType::Secp256k1 => {
-            let read = k256::ecdsa::Signature::from_slice(signature).ok()?;
-            read.normalize_s().unwrap_or(read).to_bytes().into()
-        }
-        _ => signature.try_into().ok()?,
-    };
-    Some(Signature(bytes))
 }
 
 /// Makes a key on the token of `url`.
