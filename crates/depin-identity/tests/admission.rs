@@ -4,8 +4,8 @@
 
 use depin_core::{Amount, Bps, Cell, CheckResult, Outcome, cbor};
 use depin_identity::admission::{
-    AdmissionPolicy, AdmissionReason, Applicant, CellRule, Credential, CredentialRule, Holder, Maker,
-    Outlook, Prices, TOKEN, compare, sybil_price,
+    AdmissionPolicy, AdmissionReason, Applicant, CellRule, CredentialHolder, CredentialRule, Maker, Outlook,
+    Prices, ShownCredential, TOKEN, compare, sybil_price,
 };
 use proptest::prelude::*;
 
@@ -21,9 +21,9 @@ fn policy() -> AdmissionPolicy {
     AdmissionPolicy {
         version: 1,
         credentials: vec![
-            rule("DeviceCredential", Holder::Device, None),
-            rule("KnownCustomer", Holder::Owner, None),
-            rule("TelecomLicence", Holder::Owner, Some("DE")),
+            rule("DeviceCredential", CredentialHolder::Device, None),
+            rule("KnownCustomer", CredentialHolder::Owner, None),
+            rule("TelecomLicence", CredentialHolder::Owner, Some("DE")),
         ],
         maker_quota: 10,
         device_bond: Amount(500),
@@ -33,17 +33,17 @@ fn policy() -> AdmissionPolicy {
     }
 }
 
-fn shown(kind: &'static str, holder: Holder) -> Credential {
-    Credential { kind: kind.into(), holder, verified: Outcome::Accept }
+fn shown(kind: &'static str, holder: CredentialHolder) -> ShownCredential {
+    ShownCredential { kind: kind.into(), holder, verified: Outcome::Accept }
 }
 
 fn applicant() -> Applicant {
     Applicant {
         region: Some("DE".into()),
         credentials: Some(vec![
-            shown("DeviceCredential", Holder::Device),
-            shown("KnownCustomer", Holder::Owner),
-            shown("TelecomLicence", Holder::Owner),
+            shown("DeviceCredential", CredentialHolder::Device),
+            shown("KnownCustomer", CredentialHolder::Owner),
+            shown("TelecomLicence", CredentialHolder::Owner),
         ]),
         maker: Some(Maker { quota: 8, admitted: 7, bond: Amount(400) }),
         bond: Some(Amount(500)),
@@ -72,15 +72,24 @@ fn each_rule_refuses_with_its_reason() {
     let cases: [(Change, AdmissionReason); 11] = [
         (
             |a| drop(a.credentials.as_mut().unwrap().pop()),
-            AdmissionReason::CredentialMissing { kind: "TelecomLicence".into(), holder: Holder::Owner },
+            AdmissionReason::CredentialMissing {
+                kind: "TelecomLicence".into(),
+                holder: CredentialHolder::Owner,
+            },
         ),
         (
-            |a| a.credentials.as_mut().unwrap()[1].holder = Holder::Device,
-            AdmissionReason::CredentialMissing { kind: "KnownCustomer".into(), holder: Holder::Owner },
+            |a| a.credentials.as_mut().unwrap()[1].holder = CredentialHolder::Device,
+            AdmissionReason::CredentialMissing {
+                kind: "KnownCustomer".into(),
+                holder: CredentialHolder::Owner,
+            },
         ),
         (
             |a| a.credentials.as_mut().unwrap()[0].verified = Outcome::Reject,
-            AdmissionReason::CredentialRefused { kind: "DeviceCredential".into(), holder: Holder::Device },
+            AdmissionReason::CredentialRefused {
+                kind: "DeviceCredential".into(),
+                holder: CredentialHolder::Device,
+            },
         ),
         // The N+1st device of a maker's quota, and of the policy's.
         (|a| a.maker.as_mut().unwrap().admitted = 8, AdmissionReason::Quota { quota: 8, admitted: 8 }),
@@ -210,7 +219,8 @@ fn known_prices() {
     assert_eq!(found.reward, Amount(21 * 171));
     assert!(!found.deters());
     // Makers are counted by quotas, and a licence for one region costs nobody who goes elsewhere.
-    let maker = CredentialRule { kind: "KnownCustomer".into(), holder: Holder::Maker, region: None };
+    let maker =
+        CredentialRule { kind: "KnownCustomer".into(), holder: CredentialHolder::Maker, region: None };
     let policy = AdmissionPolicy { credentials: vec![maker], cell: None, ..policy };
     let found = sybil_price(&policy, 21, &prices, &outlook).unwrap();
     assert_eq!((found.credentials, found.sites), (Amount(3 * 7), Amount(11)));
@@ -246,7 +256,7 @@ prop_compose! {
         quota in 1_u32..50,
         bonds in (0_u128..1_000_000, 0_u128..1_000_000),
         cell in prop::option::of((0_u8..16, 1_u32..5)),
-        holder in prop::sample::select(vec![Holder::Device, Holder::Owner, Holder::Maker]),
+        holder in prop::sample::select(vec![CredentialHolder::Device, CredentialHolder::Owner, CredentialHolder::Maker]),
         region in prop::option::of(Just("DE")),
         costs in prop::array::uniform5(0_u128..1_000_000),
         bps in (0_u16..=10_000, 0_u16..=10_000),

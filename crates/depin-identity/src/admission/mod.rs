@@ -6,7 +6,7 @@
 mod policy;
 mod price;
 
-pub use policy::{AdmissionPolicy, CellRule, CredentialRule, Holder};
+pub use policy::{AdmissionPolicy, CellRule, CredentialHolder, CredentialRule};
 pub use price::{Outlook, Prices, SybilPrice, SybilVerdict, compare, sybil_price};
 
 use alloc::{format, string::ToString, vec::Vec};
@@ -24,7 +24,7 @@ pub struct Applicant {
     /// Where it is, for rules by region.
     pub region: Option<Text>,
     /// The credentials shown, each with what its verification said.
-    pub credentials: Option<Vec<Credential>>,
+    pub credentials: Option<Vec<ShownCredential>>,
     /// Its maker.
     pub maker: Option<Maker>,
     /// What its owner has locked for it.
@@ -39,11 +39,11 @@ pub struct Applicant {
 
 /// A credential that was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential {
+pub struct ShownCredential {
     /// Its type.
     pub kind: Text,
     /// Who holds it.
-    pub holder: Holder,
+    pub holder: CredentialHolder,
     /// What its verification said; inconclusive when its status could not be asked, for example.
     pub verified: Outcome,
 }
@@ -92,7 +92,7 @@ pub enum AdmissionReason {
         /// The credential's type.
         kind: Text,
         /// Who should hold it.
-        holder: Holder,
+        holder: CredentialHolder,
     },
     /// A credential was refused.
     #[error("the {kind} of the {holder:?} is not valid; show one that is")]
@@ -100,7 +100,7 @@ pub enum AdmissionReason {
         /// The credential's type.
         kind: Text,
         /// Who holds it.
-        holder: Holder,
+        holder: CredentialHolder,
     },
     /// The maker has no place left.
     #[error("the maker has {admitted} devices of the {quota} it may have; it needs a larger quota")]

@@ -45,7 +45,7 @@ pub struct CredentialRule {
     pub kind: Text,
     /// Who holds it.
     #[n(1)]
-    pub holder: Holder,
+    pub holder: CredentialHolder,
     /// Where it is needed, for example `DE`; everywhere when none.
     #[n(2)]
     pub region: Option<Text>,
@@ -57,7 +57,7 @@ pub struct CredentialRule {
 )]
 #[cbor(index_only)]
 #[serde(rename_all = "kebab-case")]
-pub enum Holder {
+pub enum CredentialHolder {
     /// The device, issued by its maker.
     #[n(0)]
     Device,
@@ -118,7 +118,7 @@ impl Default for AdmissionPolicy {
             version: Self::VERSION,
             credentials: [CredentialRule {
                 kind: "DeviceCredential".into(),
-                holder: Holder::Device,
+                holder: CredentialHolder::Device,
                 region: None,
             }]
             .into(),

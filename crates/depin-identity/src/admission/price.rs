@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use depin_core::{Amount, AmountError, Bps, Text};
 
-use super::{AdmissionPolicy, CredentialRule, Holder, TOKEN};
+use super::{AdmissionPolicy, CredentialHolder, CredentialRule, TOKEN};
 
 /// One, in the fixed point of discount factors.
 const ONE: u128 = 1_000_000_000_000_000_000;
@@ -147,9 +147,9 @@ pub fn sybil_price(
     let cost = |rule: &CredentialRule| {
         let listed = prices.credentials.iter().find(|(kind, _)| *kind == rule.kind);
         let count = match rule.holder {
-            Holder::Device => n,
-            Holder::Owner => 1,
-            Holder::Maker => makers,
+            CredentialHolder::Device => n,
+            CredentialHolder::Owner => 1,
+            CredentialHolder::Maker => makers,
         };
         // Whoever needs a credential in one region only goes to another.
         let price = listed.filter(|_| rule.region.is_none()).map_or(Amount::ZERO, |(_, price)| *price);

@@ -14,7 +14,7 @@ mod standing;
 use depin_core::{Bounds, Digest, OutOfBounds};
 use depin_identity::{
     Did,
-    admission::{AdmissionPolicy, Holder},
+    admission::{AdmissionPolicy, CredentialHolder},
 };
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ impl AdmissionParams {
         let any = u128::from(u32::MAX);
         let devices = policy.cell.map_or(u32::MAX, |rule| rule.devices);
         Bounds::new("admission.policy.cell.devices", any, any).check(devices)?;
-        let owners = policy.credentials.iter().filter(|rule| rule.holder == Holder::Owner).count();
+        let owners = policy.credentials.iter().filter(|rule| rule.holder == CredentialHolder::Owner).count();
         Bounds::new("admission.policy.owner-credentials", 0, 0).check(count(owners))?;
         Ok(())
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use depin_core::{Amount, DeviceId, Outcome, Text, Timestamp};
 use depin_identity::{
     Did,
-    admission::{AdmissionPolicy, Applicant, Credential as ShownCredential, Holder, Maker},
+    admission::{AdmissionPolicy, Applicant, CredentialHolder, Maker, ShownCredential},
     credential::{
         CREDENTIAL_TYPE, ChainError, Credential, CredentialError, Documents, MakerChain, MakerPolicy,
         ProofError, SignedChain, StatusError, StatusLists, StatusPurpose, VerifiedStatusList, VouchedDevice,
@@ -129,7 +129,7 @@ impl AdmissionParams {
         let claim = vouched.claim();
         let last = vouched.makers().len();
         let kinds = chain.credentials().enumerate().flat_map(|(link, credential)| {
-            let holder = if link == last { Holder::Device } else { Holder::Maker };
+            let holder = if link == last { CredentialHolder::Device } else { CredentialHolder::Maker };
             let kinds = types(credential).filter(|kind| *kind != CREDENTIAL_TYPE);
             kinds.filter_map(move |kind| Some((Text::new(kind).ok()?, holder)))
         });
