@@ -27,6 +27,6 @@ pub use event::{ChainEvent, Located};
 pub use key::{DeviceId, KeyError, KeyId, KeyType, TypedKey};
 pub use params::{Bounds, OutOfBounds};
 pub use text::{Text, TextError};
-pub use time::{Epoch, Millis, Timestamp};
+pub use time::{Epoch, Millis, Rfc3339, Timestamp};
 pub use units::{Cell, UnitKind, Units, UnitsError};
 pub use verdict::{CheckResult, Contribution, Finding, Outcome, Side, Verdict};

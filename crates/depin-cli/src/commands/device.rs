@@ -137,7 +137,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
             println!("registered {} for {}", provider.claimed(), provider.device().owner());
             match provider.show().await? {
                 Some(Admitted { root, serial, until, .. }) => {
-                    println!("admitted  serial {serial} under {root}, until {until}");
+                    println!("admitted  serial {serial} under {root}, until {}", until.rfc3339());
                 }
                 None if provider.network().params.admission.is_some() => {
                     let path = place.dir.join(CREDENTIAL);

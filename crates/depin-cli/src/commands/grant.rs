@@ -59,6 +59,7 @@ pub(crate) struct Narrow {
 
 pub(crate) async fn issue(arguments: Issue) -> Result<ExitCode> {
     let Issue { key, device, network, ownership_epoch, actions, until, holder } = arguments;
+    to_come(until)?;
     let signer = tokio::task::spawn_blocking(move || key.open()).await??;
     let rights = actions.into_iter().collect();
     let grant =
@@ -73,6 +74,7 @@ pub(crate) fn narrow(arguments: Narrow) -> Result<ExitCode> {
     if actions.is_empty() && until.is_none() && holder.is_none() {
         bail!("say what to take away: --action, --until or --holder");
     }
+    until.map_or(Ok(()), to_come)?;
     let text = read(&grant).with_context(|| format!("{} cannot be read", grant.display()))?;
     let token = URL_SAFE_NO_PAD
         .decode(text.trim().trim_end_matches('='))
@@ -82,6 +84,15 @@ pub(crate) fn narrow(arguments: Narrow) -> Result<ExitCode> {
     let narrowed = Grant::narrow(&token, &Narrowing { expires: until, holder, rights }, &random()?)?;
     println!("{}", URL_SAFE_NO_PAD.encode(narrowed));
     Ok(ExitCode::SUCCESS)
+}
+
+/// That a grant until then is of use to somebody.
+fn to_come(until: Timestamp) -> Result<()> {
+    let now = super::now();
+    if until < now {
+        bail!("--until {} is over, it is {}: give a moment to come", until.rfc3339(), now.rfc3339());
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

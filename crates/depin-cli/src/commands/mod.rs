@@ -10,7 +10,10 @@ pub(crate) mod lab;
 pub(crate) mod node;
 pub(crate) mod verify;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, Result, bail};
 use depin_core::Timestamp;
@@ -45,6 +48,16 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     millis
         .map(Timestamp)
         .ok_or_else(|| "expected a moment since 1970, for example 2026-01-31T12:00:00Z".to_owned())
+}
+
+/// This moment, by the machine's clock.
+pub(crate) fn now() -> Timestamp {
+    timestamp(SystemTime::now())
+}
+
+pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Reads a file, naming it when that fails.

@@ -28,7 +28,7 @@ async fn a_grant_is_issued_narrowed_and_verified() {
         let grant = [
             ["grant", "--key", &url, "--device", &did, "--network", NETWORK].as_slice(),
             &["--ownership-epoch", "3", "--action", "submit:storage.proof", "--action", "claim"],
-            &["--until", "2026-06-30T00:00:00Z"],
+            &["--until", "2099-06-30T00:00:00Z"],
         ]
         .concat();
         desk.put("grant", device(&desk, &grant).await.ok().stdout);
@@ -38,7 +38,7 @@ async fn a_grant_is_issued_narrowed_and_verified() {
             "--action",
             "claim",
             "--until",
-            "2026-02-01T00:00:00Z",
+            "2099-02-01T00:00:00Z",
             "--holder",
             "service:payer",
         ];
@@ -82,7 +82,7 @@ async fn a_grant_is_issued_narrowed_and_verified() {
         assert_eq!(finding(&answer, "grant.issuer"), ("skipped", "untrusted"));
         // Past its end, and each past its own.
         for (at, narrow, whole) in
-            [("2026-03-01T00:00:00Z", INVALID, VALID), ("2026-07-01T00:00:00Z", INVALID, INVALID)]
+            [("2099-03-01T00:00:00Z", INVALID, VALID), ("2099-07-01T00:00:00Z", INVALID, INVALID)]
         {
             for (file, code) in [("narrow", narrow), ("grant", whole)] {
                 let file = desk.path().join(file).display().to_string();
@@ -136,4 +136,23 @@ async fn what_cannot_be_granted_or_narrowed_is_said() {
     refused(&["narrow", "grant", "--action", "everything"], 2, "submit:KIND").await;
     refused(&["narrow", "grant", "--until", "soon"], 2, "2026-01-31T12:00:00Z").await;
     refused(&["narrow", "grant", "--holder", "me"], 2, "service:NAME").await;
+    // What is over before it begins: no key is opened for it.
+    let over = "--until 2026-01-31T12:00:00Z is over";
+    refused(&["narrow", "grant", "--until", "2026-01-31T12:00:00Z"], 1, over).await;
+    const OVER: [&str; 13] = [
+        "grant",
+        "--key",
+        "file:/nowhere.pem",
+        "--device",
+        "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK",
+        "--network",
+        NETWORK,
+        "--ownership-epoch",
+        "0",
+        "--action",
+        "claim",
+        "--until",
+        "2026-01-31T12:00:00Z",
+    ];
+    refused(&OVER, 1, over).await;
 }

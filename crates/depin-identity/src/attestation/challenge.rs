@@ -42,7 +42,7 @@ pub enum AttestationChallengeError {
     NotOpen,
     /// Too late.
     #[error(
-        "the challenge expired at {deadline} ms and is answered at {now} ms; let the device ask for another"
+        "the challenge expired at {} and is answered at {}; let the device ask for another", .deadline.rfc3339(), .now.rfc3339()
     )]
     Expired {
         /// The last moment at which it was good.

@@ -8,7 +8,7 @@ use crate::PublicKeyError;
 #[non_exhaustive]
 pub enum BindingError {
     /// Too late.
-    #[error("the binding expired at {deadline} s; it is {now} ms: sign again with a later deadline")]
+    #[error("the binding expired after {}; it is {}: sign again with a later deadline", Timestamp::from_seconds(*.deadline).rfc3339(), .now.rfc3339())]
     Expired {
         /// The last second at which it was good.
         deadline: u64,
@@ -16,7 +16,7 @@ pub enum BindingError {
         now: Timestamp,
     },
     /// A key is said to be compromised since a moment that is still to come.
-    #[error("the key is compromised since {since} s; it is {now} ms: name a moment that has been")]
+    #[error("the key is compromised since {}; it is {}: name a moment that has been", Timestamp::from_seconds(*.since).rfc3339(), .now.rfc3339())]
     Future {
         /// The second that was named.
         since: u64,

@@ -75,7 +75,7 @@ pub enum ProofError {
         expected: &'static str,
     },
     /// A proof past its end.
-    #[error("a proof expired at {expires} ms; it is {now} ms: sign again")]
+    #[error("a proof expired at {}; it is {}: sign again", .expires.rfc3339(), .now.rfc3339())]
     Expired {
         /// Its end.
         expires: Timestamp,
@@ -193,7 +193,7 @@ pub enum CredentialError {
         cosigner: Did,
     },
     /// Too early.
-    #[error("the credential is valid from {from} ms; it is {now} ms")]
+    #[error("the credential is valid from {}; it is {}", .from.rfc3339(), .now.rfc3339())]
     NotYetValid {
         /// Its beginning.
         from: Timestamp,
@@ -201,7 +201,7 @@ pub enum CredentialError {
         now: Timestamp,
     },
     /// Too late.
-    #[error("the credential expired at {until} ms; it is {now} ms: have it issued again")]
+    #[error("the credential expired at {}; it is {}: have it issued again", .until.rfc3339(), .now.rfc3339())]
     Expired {
         /// Its end.
         until: Timestamp,
@@ -280,7 +280,7 @@ pub enum StatusError {
     },
     /// The list was verified later than this: a clock was put back, and nobody knows how old the list is.
     #[error(
-        "the status list {list} counts from {from} ms, when it was verified; it is {now} ms: set the clock, or fetch it again"
+        "the status list {list} counts from {}, when it was verified; it is {}: set the clock, or fetch it again", .from.rfc3339(), .now.rfc3339()
     )]
     NotYet {
         /// The list.
@@ -291,7 +291,7 @@ pub enum StatusError {
         now: Timestamp,
     },
     /// The list is too old to be relied on.
-    #[error("the status list {list} is good until {until} ms; it is {now} ms: fetch it again")]
+    #[error("the status list {list} is good until {}; it is {}: fetch it again", .until.rfc3339(), .now.rfc3339())]
     Stale {
         /// The list.
         list: String,

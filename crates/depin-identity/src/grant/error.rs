@@ -114,7 +114,7 @@ pub enum GrantError {
         found: u64,
     },
     /// Too late.
-    #[error("the grant expired at {expired:?}; it is {now:?}: ask for a new one")]
+    #[error("the grant expired at {}; it is {}: ask for a new one", .expired.rfc3339(), .now.rfc3339())]
     Expired {
         /// The last moment at which it was good.
         expired: Timestamp,

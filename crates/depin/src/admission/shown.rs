@@ -95,7 +95,7 @@ impl AdmissionParams {
         let refuse = |reason, observed: String, limit: &str| refusal(Some(*device), reason, observed, limit);
         let shown = Shown::read(shown).map_err(|error| refuse("credential-malformed", error, MALFORMED))?;
         let credentials: Vec<&[u8]> = shown.credentials.iter().map(|raw| raw.get().as_bytes()).collect();
-        let refused = |error: ChainError| refuse(reason_of(&error), error.to_string(), CHAIN);
+        let refused = |error: ChainError| refuse(reason_of(&error), words_of_chain(&error), CHAIN);
         let chain = MakerChain::parse(&credentials).map_err(refused)?;
         let first = chain.credentials().next().map_or("", Credential::issuer);
         let Some(root) = self.roots.iter().find(|root| root.as_str() == first) else {
@@ -223,7 +223,7 @@ pub(super) fn check_list(
     received: Timestamp,
 ) -> Result<VerifiedStatusList, String> {
     is_jcs(list).map_err(|suite| format!("{url} has a proof by {suite}; sign it with a JCS suite"))?;
-    VerifiedStatusList::of(list, url, received, &Documents::default()).map_err(|error| error.to_string())
+    VerifiedStatusList::of(list, url, received, &Documents::default()).map_err(|error| words_of(&error))
 }
 
 /// That the verdict does not hang on what a program was built with: only some check the suites over RDF.
@@ -250,6 +250,36 @@ fn types(credential: &Credential) -> impl Iterator<Item = &str> {
     types.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
+/// What a bundle says of a chain that does not hold.
+fn words_of_chain(error: &ChainError) -> String {
+    match error {
+        ChainError::Credential { link, source } => {
+            format!("link {link} of the chain: {}", words_of(source))
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// What a bundle says of a credential that does not hold. Whoever audits it comes to the same bytes, so its moments stay what moments in bundles are, milliseconds,
+/// however errors show them to people.
+fn words_of(error: &CredentialError) -> String {
+    match error {
+        CredentialError::NotYetValid { from, now } => {
+            format!("the credential is valid from {from} ms; it is {now} ms")
+        }
+        CredentialError::Expired { until, now } => {
+            format!("the credential expired at {until} ms; it is {now} ms: have it issued again")
+        }
+        CredentialError::Proof(ProofError::Expired { expires, now }) => {
+            format!("a proof expired at {expires} ms; it is {now} ms: sign again")
+        }
+        CredentialError::Status(StatusError::Stale { list, until, now }) => {
+            format!("the status list {list} is good until {until} ms; it is {now} ms: fetch it again")
+        }
+        _ => error.to_string(),
+    }
+}
+
 const fn reason_of(error: &ChainError) -> &'static str {
     match error {
         ChainError::Serial { .. } => "quota",
@@ -261,5 +291,42 @@ const fn reason_of(error: &ChainError) -> &'static str {
             _ => "credential-refused",
         },
         _ => "credential-refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_in_bundles_are_milliseconds_whatever_errors_show() {
+        let (at, now) = (Timestamp(1_767_225_600_000), Timestamp(1_767_225_600_001));
+        let expired =
+            "the credential expired at 1767225600000 ms; it is 1767225600001 ms: have it issued again";
+        for (error, words) in [
+            (CredentialError::Expired { until: at, now }, expired),
+            (
+                CredentialError::NotYetValid { from: now, now: at },
+                "the credential is valid from 1767225600001 ms; it is 1767225600000 ms",
+            ),
+            (
+                ProofError::Expired { expires: at, now }.into(),
+                "a proof expired at 1767225600000 ms; it is 1767225600001 ms: sign again",
+            ),
+            (
+                StatusError::Stale { list: "https://a.example/1".into(), until: at, now }.into(),
+                "the status list https://a.example/1 is good until 1767225600000 ms; it is 1767225600001 ms: fetch it again",
+            ),
+            (StatusError::Missing.into(), &StatusError::Missing.to_string()),
+        ] {
+            assert_eq!(words_of(&error), words);
+            let link = ChainError::Credential { link: 1, source: error };
+            assert_eq!(words_of_chain(&link), format!("link 1 of the chain: {words}"));
+        }
+        let shown = CredentialError::Expired { until: at, now }.to_string();
+        assert!(
+            shown.contains("2026-01-01T00:00:00Z") && shown.contains("2026-01-01T00:00:00.001Z"),
+            "{shown}"
+        );
     }
 }

@@ -171,7 +171,11 @@ impl Fold {
     fn advance(&mut self, time: Timestamp) -> Result<(), String> {
         let latest = self.latest;
         if time < latest {
-            return Err(format!("its time {time} lies before {latest}, the time of an earlier entry"));
+            return Err(format!(
+                "its time {} lies before {}, the time of an earlier entry",
+                time.rfc3339(),
+                latest.rfc3339()
+            ));
         }
         self.latest = time;
         Ok(())
@@ -268,7 +272,11 @@ impl Fold {
                 let length = network.params().epoch_length.0;
                 let earliest = network.params().genesis.0.saturating_add(length.saturating_mul(epoch.0));
                 if at.0 < earliest {
-                    return Err(format!("the epoch opened at {at}, before {earliest}"));
+                    return Err(format!(
+                        "the epoch opened at {}, before {}",
+                        at.rfc3339(),
+                        Timestamp(earliest).rfc3339()
+                    ));
                 }
             }
             Entry::Opened { epoch: opened, .. } => {
@@ -280,7 +288,11 @@ impl Fold {
                 let asked = self.opened.filter(|_| self.beacon.is_some());
                 let closes = asked.map(|opened| network.params().schedule(opened).closes);
                 if let Some(closes) = closes.filter(|closes| at < closes) {
-                    return Err(format!("the epoch was cut at {at}, before it closes at {closes}"));
+                    return Err(format!(
+                        "the epoch was cut at {}, before it closes at {}",
+                        at.rfc3339(),
+                        closes.rfc3339()
+                    ));
                 }
                 self.cut = Some(*at);
             }

@@ -60,7 +60,7 @@ pub(super) fn judge(
     match credential.verify(&expected, &knowledge.known()) {
         Ok(verified) => {
             findings.push(pass("credential.issuer", verified.issuer().as_str(), "signed itself"));
-            findings.push(pass("credential.time", knowledge.now.to_string(), "in force"));
+            findings.push(pass("credential.time", knowledge.now.rfc3339().to_string(), "in force"));
             findings.push(match credential.status().len() {
                 0 => warning("credential.status", "none", "it has no status, so nobody can revoke it"),
                 count => pass("credential.status", format!("{count} entries"), "not revoked, not suspended"),

@@ -54,10 +54,14 @@ fn judge(signed: &SignedGrant, trust: &Trust) -> Checked {
         fail(
             "grant.time",
             "expired",
-            format!("it expired at {expires} ms, and is judged at {} ms: ask for a new one", trust.at),
+            format!(
+                "it expired at {}, and is judged at {}: ask for a new one",
+                expires.rfc3339(),
+                trust.at.rfc3339()
+            ),
         )
     } else {
-        pass("grant.time", trust.at.to_string(), format!("counts until {expires} ms"))
+        pass("grant.time", trust.at.rfc3339().to_string(), format!("counts until {}", expires.rfc3339()))
     });
     match trust.network() {
         Some(network) if network != grant.network => {

@@ -108,7 +108,8 @@ fn of_receipt(bytes: &[u8], receipt: &Receipt, keys: Option<&Bundle>) -> Checked
         Err(error) => fail("receipt.inclusion", "refused", error),
     };
     let Receipt { report, index, received, epoch, .. } = receipt;
-    let summary = format!("for report {report}, position {index}, time {received}, epoch {epoch}");
+    let summary =
+        format!("for report {report}, position {index}, time {}, epoch {epoch}", received.rfc3339());
     Checked::new("receipt", summary, vec![signature, inclusion])
 }
 

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
@@ -90,7 +89,7 @@ pub(super) struct Knowledge {
 impl Trust {
     /// `web` is how `--online` asks.
     pub(super) fn new(arguments: &Given, web: &WebPolicy) -> Result<Self> {
-        let at = arguments.at.unwrap_or_else(|| timestamp(SystemTime::now()));
+        let at = arguments.at.unwrap_or_else(crate::commands::now);
         let (mut pins, mut roots) = (Vec::new(), Vec::new());
         for root in &arguments.root {
             match root.parse::<Digest>() {
@@ -112,7 +111,7 @@ impl Trust {
         let resolver = match &web {
             // A document counts for several signatures, and is asked for once.
             Some(web) => {
-                let clock = Arc::new(|| timestamp(SystemTime::now()));
+                let clock = Arc::new(crate::commands::now);
                 let cache = DidCache::new(Arc::new(web.clone()), CacheLimits::default(), clock);
                 Resolvers::offline().with(Arc::new(cache))
             }
@@ -246,11 +245,6 @@ impl Knowledge {
     }
 }
 
-fn timestamp(time: SystemTime) -> Timestamp {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 /// The name of a TPM's key: 0x000b, SHA-256, and a digest.
 fn name(text: &str) -> Option<[u8; 34]> {
     let mut bytes = [0; 34];
@@ -282,5 +276,6 @@ fn revocations(path: &Path, at: Timestamp) -> Result<RevocationList> {
     let context = || path.display().to_string();
     let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).with_context(context)?;
     let max = u64::try_from(RevocationList::MAX_LEN)?;
-    RevocationList::parse(&super::read(path, max)?, timestamp(modified).min(at)).with_context(context)
+    RevocationList::parse(&super::read(path, max)?, crate::commands::timestamp(modified).min(at))
+        .with_context(context)
 }

@@ -30,7 +30,7 @@ pub enum RevocationError {
         reason: String,
     },
     /// The list is too old to say that something is not revoked.
-    #[error("the revocation list is of {as_of} ms, judged at {now} ms; at most {max_age} ms old counts: fetch it again", as_of = as_of.0, now = now.0, max_age = max_age.0)]
+    #[error("the revocation list is of {}, judged at {}; at most {max_age} old counts: fetch it again", .as_of.rfc3339(), .now.rfc3339())]
     Stale {
         /// When it was true.
         as_of: Timestamp,

@@ -91,7 +91,7 @@ pub enum ChainError {
         found: String,
     },
     /// Too early.
-    #[error("certificate {index} is valid from {from} s; it was judged at {at} ms")]
+    #[error("certificate {index} is valid from {}; it was judged at {}", Timestamp::from_seconds(*.from).rfc3339(), .at.rfc3339())]
     NotYetValid {
         /// Which certificate.
         index: usize,
@@ -101,7 +101,7 @@ pub enum ChainError {
         at: Timestamp,
     },
     /// Too late.
-    #[error("certificate {index} expired after {until} s; it was judged at {at} ms")]
+    #[error("certificate {index} expired after {}; it was judged at {}", Timestamp::from_seconds(*.until).rfc3339(), .at.rfc3339())]
     Expired {
         /// Which certificate.
         index: usize,
