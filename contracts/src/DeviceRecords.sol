@@ -46,13 +46,24 @@ abstract contract DeviceRecords is DeviceConsent {
         address owner;
     }
 
+    /// @dev A word that a key of a first owner writes only when it is compromised.
+    /// @param ownershipEpoch How often the device had changed hands when it took the key, that time included.
+    /// @param compromised One more than the moment, in seconds, since when the key is compromised; 0 for a sound key.
+    struct KeyState {
+        uint16 ownershipEpoch;
+        uint128 compromised;
+    }
+
     /// @notice The most keys that a device ever has: whoever reads its events keeps all of them.
     uint8 public constant MAX_KEYS = 64;
 
+    /// @notice How many of them are never rotated to, but kept for what the owner signs: a thief with the present key
+    /// cannot use them up.
+    uint8 public constant KEPT_FOR_OWNER = 8;
+
     mapping(bytes32 device => Record) internal _records;
     mapping(bytes16 keyId => bytes32 device) internal _deviceOfKeyId;
-    /// @dev One more than the moment, in seconds, since when the key is compromised; 0 for a sound key.
-    mapping(bytes16 keyId => uint256) internal _compromised;
+    mapping(bytes16 keyId => KeyState) internal _keyStates;
     /// @dev The block of each change, four to a word, by the nonce the change used.
     mapping(bytes32 device => mapping(uint256 word => uint256 blocks)) private _changes;
 
@@ -109,6 +120,9 @@ abstract contract DeviceRecords is DeviceConsent {
     error KeyIdTaken(bytes16 keyId, bytes32 holder, bytes32 device);
     /// @notice The device has had as many keys as a device may have.
     error TooManyKeys(bytes32 device, uint8 most);
+    /// @notice The device has had as many keys as it may rotate to. Those that are left are its owner's: declare the
+    /// present key compromised and recover the device, or transfer it.
+    error KeysKeptForOwner(bytes32 device, uint8 most);
     /// @notice The device is not where the action needs it to be.
     error WrongStatus(bytes32 device, Status expected, Status found);
     /// @notice The device was never registered, or was deactivated: nothing can be done with it.
@@ -125,6 +139,9 @@ abstract contract DeviceRecords is DeviceConsent {
     error WrongNonce(bytes32 device, uint256 expected, uint256 found);
     /// @notice The key belongs to another device, or to none.
     error KeyOfAnotherDevice(bytes16 keyId, bytes32 expected, bytes32 found);
+    /// @notice The device took the key under an owner before, in the ownership epoch `found`: name a key that it took
+    /// since.
+    error KeyOfFormerOwner(bytes16 keyId, uint32 expected, uint32 found);
     /// @notice A moment after this block's, in seconds since the Unix epoch.
     error InTheFuture(uint256 latest, uint256 found);
     /// @notice The key was declared compromised since `since` already: only an earlier moment adds anything.
@@ -167,7 +184,7 @@ abstract contract DeviceRecords is DeviceConsent {
         return Device({
             status: record.status,
             heldByGuardian: record.heldByGuardian,
-            keyCompromised: key.length != 0 && _compromised[bytes16(sha256(key))] != 0,
+            keyCompromised: key.length != 0 && _keyStates[bytes16(sha256(key))].compromised != 0,
             owner: record.owner,
             ownershipEpoch: record.ownershipEpoch,
             nonce: record.nonce,
@@ -182,7 +199,7 @@ abstract contract DeviceRecords is DeviceConsent {
 
     /// @notice Whether the key was declared compromised, and since when, in seconds since the Unix epoch.
     function compromisedSince(bytes16 keyId) external view returns (bool compromised, uint64 since) {
-        uint256 stored = _compromised[keyId];
+        uint256 stored = _keyStates[keyId].compromised;
         return stored == 0 ? (false, 0) : (true, uint64(stored - 1));
     }
 
@@ -210,7 +227,7 @@ abstract contract DeviceRecords is DeviceConsent {
         _changes[device][nonce / 4] |= uint256(uint64(block.number)) << (64 * (nonce % 4));
     }
 
-    /// @dev Makes `key` the present key of the device. Its id stays taken for ever.
+    /// @dev Makes `key` the present key of the device, in its present ownership epoch. Its id stays taken for ever.
     function _takeKey(bytes32 device, Record storage record, bytes calldata key) internal {
         bytes16 keyId = bytes16(DeviceKeys.idOf(key));
         bytes32 holder = _deviceOfKeyId[keyId];
@@ -218,6 +235,7 @@ abstract contract DeviceRecords is DeviceConsent {
         if (record.keys == MAX_KEYS) revert TooManyKeys(device, MAX_KEYS);
         record.keys++;
         _deviceOfKeyId[keyId] = device;
+        if (record.ownershipEpoch != 0) _keyStates[keyId].ownershipEpoch = record.ownershipEpoch;
         record.keyHead = bytes32(key[:32]);
         record.keyTail = bytes2(key[32:]);
     }
@@ -225,7 +243,7 @@ abstract contract DeviceRecords is DeviceConsent {
     function _soundKey(bytes32 device, Record storage record) internal view returns (bytes memory key) {
         key = _presentKey(record);
         bytes16 keyId = bytes16(sha256(key));
-        if (_compromised[keyId] != 0) revert PresentKeyCompromised(device, keyId);
+        if (_keyStates[keyId].compromised != 0) revert PresentKeyCompromised(device, keyId);
     }
 
     function _alive(bytes32 device) internal view returns (Record storage record) {

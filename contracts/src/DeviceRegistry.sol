@@ -51,7 +51,8 @@ contract DeviceRegistry is AccessControl, DeviceRecords {
     /// @param device The device's id.
     /// @param newOwner Who will own the device.
     /// @param newKey The typed key from then on.
-    /// @param cutOver The network's first epoch under the new owner and the new key.
+    /// @param cutOver The network's first epoch under the new owner and the new key. The new owner may suspend or deactivate
+    /// the device from the transaction on, also before that epoch: a seller signs for a near one.
     /// @param voucher The digest of the head of the ownership voucher.
     /// @param deadline Until when the signatures are good, in seconds since the Unix epoch.
     struct Handover {
@@ -121,10 +122,13 @@ contract DeviceRegistry is AccessControl, DeviceRecords {
         emit DeviceActivated(device, _now());
     }
 
-    /// @notice Gives a device a new key. Its present key and the new one sign the same `Rotate`.
+    /// @notice Gives a device a new key. Its present key and the new one sign the same `Rotate`. No rotation takes one of
+    /// the keys that are kept for the owner.
     function rotate(Rotation calldata terms, bytes calldata oldProof, bytes calldata newProof) external {
         Record storage record = _alive(terms.device);
         bytes memory present = _soundKey(terms.device, record);
+        uint8 most = MAX_KEYS - KEPT_FOR_OWNER;
+        if (record.keys >= most) revert KeysKeptForOwner(terms.device, most);
         bytes32 digest = _rotation(record, terms);
         _requireProof(present, digest, oldProof);
         _rotate(record, terms, digest, oldProof, newProof);
@@ -134,13 +138,14 @@ contract DeviceRegistry is AccessControl, DeviceRecords {
     function recover(Rotation calldata terms, bytes calldata ownerSignature, bytes calldata newProof) external {
         Record storage record = _alive(terms.device);
         bytes16 keyId = bytes16(sha256(_presentKey(record)));
-        if (_compromised[keyId] == 0) revert PresentKeySound(terms.device, keyId);
+        if (_keyStates[keyId].compromised == 0) revert PresentKeySound(terms.device, keyId);
         bytes32 digest = _rotation(record, terms);
         _requireSignature(record.owner, digest, ownerSignature);
         _rotate(record, terms, digest, "", newProof);
     }
 
-    /// @notice Declares a key of the device, the present one or one before, compromised since a moment.
+    /// @notice Declares a key that the device took under its present owner compromised since a moment. A key of an owner
+    /// before stays as that owner left it: nobody who buys a device voids what its seller is still to be paid for.
     /// @param device The device's id.
     /// @param keyId The key's id.
     /// @param since From when on it need not be the device's alone, in seconds since the Unix epoch.
@@ -151,14 +156,18 @@ contract DeviceRegistry is AccessControl, DeviceRecords {
     {
         Record storage record = _alive(device);
         if (_deviceOfKeyId[keyId] != device) revert KeyOfAnotherDevice(keyId, device, _deviceOfKeyId[keyId]);
+        KeyState storage state = _keyStates[keyId];
+        if (state.ownershipEpoch != record.ownershipEpoch) {
+            revert KeyOfFormerOwner(keyId, record.ownershipEpoch, state.ownershipEpoch);
+        }
         if (since > block.timestamp) revert InTheFuture(block.timestamp, since);
-        uint256 before = _compromised[keyId];
+        uint256 before = state.compromised;
         if (before != 0 && since >= before - 1) revert CompromisedBefore(keyId, uint64(before - 1), since);
         uint256 nonce = _change(device, record);
         bytes32 structHash =
             keccak256(abi.encode(COMPROMISE_TYPEHASH, device, record.owner, keyId, since, nonce, deadline));
         _requireSignature(record.owner, _digestInTime(structHash, deadline), ownerSignature);
-        _compromised[keyId] = uint256(since) + 1;
+        state.compromised = uint128(since) + 1;
         emit KeyCompromised(device, keyId, since, _now());
     }
 
@@ -203,7 +212,7 @@ contract DeviceRegistry is AccessControl, DeviceRecords {
     }
 
     /// @notice Transfers a device, with a new key. Both owners, the present key and the new one sign the same `Transfer`.
-    /// A suspended device stays suspended.
+    /// A suspended device stays suspended. The new owner disposes of it at once, also before the cut-over.
     function transfer(Handover calldata terms, Consents calldata consents) external {
         Record storage record = _alive(terms.device);
         address owner = record.owner;
@@ -216,9 +225,9 @@ contract DeviceRegistry is AccessControl, DeviceRecords {
         _requireSignature(terms.newOwner, digest, consents.newOwner);
         _requireProof(present, digest, consents.device);
         _requireProof(terms.newKey, digest, consents.newKey);
-        _takeKey(terms.device, record, terms.newKey);
         record.owner = terms.newOwner;
         record.ownershipEpoch++;
+        _takeKey(terms.device, record, terms.newKey);
         _emitTransferred(terms, owner, nonce, consents);
     }
 

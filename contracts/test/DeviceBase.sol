@@ -209,8 +209,21 @@ abstract contract DeviceBase is Base {
     }
 
     function compromiseKey(bytes32 device, bytes16 keyId, uint64 since) internal {
-        bytes32 digest = compromiseDigest(device, registry.ownerOf(device), keyId, since, registry.nonces(device));
-        registry.compromise(device, keyId, since, deadline, sign(OWNER_KEY, digest));
+        registry.compromise(device, keyId, since, deadline, compromiseSignature(device, keyId, since));
+    }
+
+    /// @notice By whoever owns the device.
+    function compromiseSignature(bytes32 device, bytes16 keyId, uint64 since) internal view returns (bytes memory) {
+        address who = registry.ownerOf(device);
+        bytes32 digest = compromiseDigest(device, who, keyId, since, registry.nonces(device));
+        return sign(who == next ? NEXT_KEY : OWNER_KEY, digest);
+    }
+
+    function recoverP256(bytes32 device, uint256 to) internal {
+        DeviceRegistry.Rotation memory terms = rotation(device, p256Key(to));
+        bytes32 digest = rotateDigest(terms, registry.nonces(device));
+        uint256 signer = registry.ownerOf(device) == next ? NEXT_KEY : OWNER_KEY;
+        registry.recover(terms, sign(signer, digest), prove(to, digest));
     }
 
     function wrongStatus(bytes32 device, DeviceRecords.Status expected, DeviceRecords.Status found)

@@ -21,6 +21,9 @@ contract DeviceHandler is DeviceBase {
     bytes32[] public devices;
     mapping(bytes32 device => Book) public books;
     mapping(bytes16 keyId => bytes32) public holders;
+    /// @dev Keys of owners before, and what the registry said of them at the sale.
+    mapping(bytes16 keyId => bool) public sold;
+    mapping(bytes16 keyId => bytes32) public soldAs;
     mapping(string action => uint256) public done;
     bool public nonceJumped;
     bool public epochJumped;
@@ -82,7 +85,9 @@ contract DeviceHandler is DeviceBase {
         bytes32 digest = compromiseDigest(device, registry.ownerOf(device), keyId, since, registry.nonces(device));
         try registry.compromise(device, keyId, since, deadline, sign(secretOf(device), digest)) {
             observe(device, "compromise", 0);
-        } catch {}
+        } catch (bytes memory refusal) {
+            if (bytes4(refusal) == DeviceRecords.KeyOfFormerOwner.selector) done["compromise of a sold key"]++;
+        }
     }
 
     function suspend(uint256 salt, bool byGuardian, bool direct) external {
@@ -125,6 +130,7 @@ contract DeviceHandler is DeviceBase {
             DeviceRegistry.Consents(sign(from, digest), sign(to, digest), unchecked64(), unchecked64());
         vm.prank(registrar);
         try registry.transfer(terms, all) {
+            sell(device);
             took(terms.newKey, device);
             observe(device, "transfer", 1);
         } catch {}
@@ -149,6 +155,11 @@ contract DeviceHandler is DeviceBase {
 
     function count() external view returns (uint256) {
         return devices.length;
+    }
+
+    function standing(bytes16 keyId) public view returns (bytes32) {
+        (bool compromised, uint64 since) = registry.compromisedSince(keyId);
+        return keccak256(abi.encode(compromised, since));
     }
 
     function keyAt(uint256 index) external pure returns (bytes memory) {
@@ -177,6 +188,15 @@ contract DeviceHandler is DeviceBase {
         bytes16 keyId = idOf(taken);
         if (holders[keyId] != 0) keyServedTwice = true;
         holders[keyId] = device;
+    }
+
+    function sell(bytes32 device) private {
+        for (uint256 i = 0; i < KEYS; ++i) {
+            bytes16 keyId = idOf(key(i));
+            if (holders[keyId] != device || sold[keyId]) continue;
+            sold[keyId] = true;
+            soldAs[keyId] = standing(keyId);
+        }
     }
 
     function key(uint256 salt) private pure returns (bytes memory) {
@@ -218,6 +238,13 @@ contract DeviceInvariantsTest is DeviceBase {
         for (uint256 i = 0; i < handler.count(); ++i) {
             bytes32 device = handler.devices(i);
             vm.assertEq(registry.deviceOfKeyId(idOf(registry.deviceKey(device))), device);
+        }
+    }
+
+    function invariant_NobodyChangesWhatIsSaidOfASoldKey() public view {
+        for (uint256 i = 0; i < handler.keyCount(); ++i) {
+            bytes16 keyId = idOf(handler.keyAt(i));
+            if (handler.sold(keyId)) vm.assertEq(handler.standing(keyId), handler.soldAs(keyId));
         }
     }
 
@@ -263,8 +290,18 @@ contract DeviceInvariantsTest is DeviceBase {
 
     /// @dev Invariants over runs in which nothing happens say nothing.
     function test_ARandomRunReachesEveryAction() public {
-        string[9] memory actions =
-            ["register", "activate", "rotate", "recover", "compromise", "suspend", "resume", "transfer", "deactivate"];
+        string[10] memory actions = [
+            "register",
+            "activate",
+            "rotate",
+            "recover",
+            "compromise",
+            "compromise of a sold key",
+            "suspend",
+            "resume",
+            "transfer",
+            "deactivate"
+        ];
         uint256 seed = 1;
         for (uint256 step = 0; step < 600; ++step) {
             seed = uint256(keccak256(abi.encode(seed)));

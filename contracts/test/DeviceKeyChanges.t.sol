@@ -120,21 +120,6 @@ contract DeviceKeyChangesTest is DeviceBase {
         registry.rotate(terms, unchecked64(), unchecked64());
     }
 
-    function test_ADeviceHasAtMostAsManyKeysAsAreRemembered() public {
-        vm.startPrank(registrar);
-        DeviceRegistry.Rotation memory terms = rotation(device, ED25519);
-        registry.rotate(terms, prove(BORN, rotateDigest(terms, 1)), unchecked64());
-        for (uint256 i = 2; i < registry.MAX_KEYS(); ++i) {
-            terms.newKey = abi.encodePacked(bytes1(0x01), keccak256(abi.encode(i)), bytes1(0));
-            terms.nonce = i;
-            registry.rotate(terms, unchecked64(), unchecked64());
-        }
-        terms.newKey = OTHER_ED25519;
-        terms.nonce++;
-        vm.expectRevert(abi.encodeWithSelector(DeviceRecords.TooManyKeys.selector, device, 64));
-        registry.rotate(terms, unchecked64(), unchecked64());
-    }
-
     function test_ARotationToWhatIsNoKeyIsRefused() public {
         DeviceRegistry.Rotation memory terms = rotation(device, new bytes(33));
         bytes memory old = prove(BORN, rotateDigest(terms, 1));

@@ -52,6 +52,8 @@ enum Fault {
     KeepsTheOldKey,
     GivesKeysBack,
     TrustsStolenKeys,
+    BlamesSellers,
+    WearsOut,
     NeverPauses,
     TellsNoTime,
     IsDown,
@@ -124,7 +126,8 @@ impl DeviceRegistry for Broken {
 
     async fn submit(&self, binding: &AcceptedBinding) -> Result<(), SubmitError> {
         use depin_identity::RegistryError::{
-            Deactivated, KeyIdTaken, Known, Nonce, Owner, PresentKeyCompromised,
+            Deactivated, KeyIdTaken, KeyOfFormerOwner, KeysKeptForOwner, Known, Nonce, Owner,
+            PresentKeyCompromised,
         };
         let record = self.device(&binding.binding().device).await.unwrap();
         match (self.fault, self.right.submit(binding).await) {
@@ -132,6 +135,8 @@ impl DeviceRegistry for Broken {
             (Fault::IgnoresNonces, Err(SubmitError::Refused(Nonce { .. })))
             | (Fault::GivesKeysBack, Err(SubmitError::Refused(KeyIdTaken { .. })))
             | (Fault::TrustsStolenKeys, Err(SubmitError::Refused(PresentKeyCompromised { .. })))
+            | (Fault::BlamesSellers, Err(SubmitError::Refused(KeyOfFormerOwner { .. })))
+            | (Fault::WearsOut, Err(SubmitError::Refused(KeysKeptForOwner { .. })))
             | (Fault::IgnoresDomains, Err(SubmitError::Domain { .. })) => {
                 self.force(binding, record);
                 Ok(())
@@ -166,6 +171,8 @@ fn every_broken_registry_is_caught_by_the_rule_it_breaks() {
         (Fault::ActivatesAtOnce, "an_activation_shows"),
         (Fault::GivesKeysBack, "a_key_id_stays_taken"),
         (Fault::TrustsStolenKeys, "a_compromised_key_proves_nothing"),
+        (Fault::BlamesSellers, "a_sold_key_stays_as_it_is"),
+        (Fault::WearsOut, "the_last_keys_are_the_owners"),
         (Fault::NeverPauses, "a_suspension_shows_and_ends"),
         (Fault::Resurrects, "deactivation_is_for_ever"),
         // A registry that is down has not refused anything.

@@ -56,7 +56,8 @@ pub enum Action {
         /// The key from the cut-over on.
         #[n(1)]
         new_key: TypedKey,
-        /// The first epoch of both.
+        /// The first epoch of both. The new owner may suspend or deactivate the device from the transfer on, also before that epoch, so who sells
+        /// signs for a near one.
         #[n(2)]
         cut_over: Epoch,
         /// The digest of the head of the ownership voucher.
@@ -83,7 +84,7 @@ pub enum Action {
         #[n(2)]
         last_sequence: u64,
     },
-    /// Somebody else has the secret of one of the device's keys.
+    /// Somebody else has the secret of a key that the device got under its present owner.
     #[n(5)]
     #[cbor(array)]
     Compromise {

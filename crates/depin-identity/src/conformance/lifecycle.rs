@@ -148,12 +148,12 @@ impl RegistryRules<'_> {
 /// The terms of every rotation.
 const LAST: (u32, u64) = (3, 77);
 
-fn rotation(key: &SoftwareKey) -> Action {
+pub(super) fn rotation(key: &SoftwareKey) -> Action {
     Action::Rotate { new_key: key.public().typed(), last_boot: LAST.0, last_sequence: LAST.1 }
 }
 
 /// What a rotation does to a record without moments.
-fn rotated(record: &mut DeviceRecord, key: &SoftwareKey) {
+pub(super) fn rotated(record: &mut DeviceRecord, key: &SoftwareKey) {
     let (at, from) = (Timestamp::default(), record.present_key().from);
     let end = KeyEnd::Rotated { at, last_boot: LAST.0, last_sequence: LAST.1 };
     record.next_key(key.public().typed(), at, from, end);

@@ -3,6 +3,7 @@
 //! Each check is a rule. It returns the [`Violation`] it saw, so that it fits any test runner and any executor.
 
 mod lifecycle;
+mod limits;
 mod party;
 mod registry;
 

@@ -47,6 +47,8 @@ impl<'a> RegistryRules<'a> {
         self.a_rotation_shows().await?;
         self.a_key_id_stays_taken().await?;
         self.a_compromised_key_proves_nothing().await?;
+        self.a_sold_key_stays_as_it_is().await?;
+        self.the_last_keys_are_the_owners().await?;
         self.a_suspension_shows_and_ends().await?;
         self.deactivation_is_for_ever().await
     }
@@ -293,7 +295,7 @@ const CUT_OVER: Epoch = Epoch(9);
 const VOUCHER: Digest = Digest([0x55; 32]);
 
 /// What a sale does to a record without moments.
-fn sold(record: &mut DeviceRecord, buyer: &Owner, key: &SoftwareKey) {
+pub(super) fn sold(record: &mut DeviceRecord, buyer: &Owner, key: &SoftwareKey) {
     let end = KeyEnd::Transferred { cut_over: CUT_OVER };
     record.next_owner(buyer.address, CUT_OVER, Timestamp::default(), VOUCHER);
     record.next_key(key.public().typed(), Timestamp::default(), CUT_OVER, end);

@@ -91,6 +91,10 @@ fn rotate(registry: &mut Registry, device: &Digest, event: &ChainEvent) -> Resul
         }
     } else {
         check_present(registry, record, &binding, old_proof)?;
+        // A thief with the present key must not use up the keys with which the owner recovers the device.
+        if record.keys().count() >= DeviceRecord::MAX_KEYS.saturating_sub(DeviceRecord::KEPT_FOR_OWNER) {
+            return Err(RegistryError::KeysKeptForOwner { device: record.device });
+        }
     }
     let key = new_key_of(registry, record, *new_key)?;
     binding.verify_proof(&key, NEW_KEY, new_proof)?;
@@ -146,6 +150,10 @@ fn transfer(
 fn compromise(record: &mut DeviceRecord, id: KeyId, since: Timestamp) -> Result<(), RegistryError> {
     let device = record.device;
     let known = record.key(&id).ok_or(RegistryError::ForeignKey { device, key_id: id })?;
+    // Or a buyer voids what the seller is still to be paid for.
+    if record.keys_of_owner().all(|key| key.epoch != known.epoch) {
+        return Err(RegistryError::KeyOfFormerOwner { device, key_id: id });
+    }
     if let Some(before) = known.compromised.filter(|before| since >= *before) {
         return Err(RegistryError::CompromisedBefore { key_id: id, since: before });
     }

@@ -52,6 +52,24 @@ pub enum RegistryError {
         /// The device.
         device: DeviceId,
     },
+    /// What is left of the keys comes with the owner's signature alone.
+    #[error(
+        "{device} has had as many keys as it may rotate to, and the last {kept} are its owner's; declare the present key compromised and recover \
+         the device, or transfer it",
+        kept = DeviceRecord::KEPT_FOR_OWNER
+    )]
+    KeysKeptForOwner {
+        /// The device.
+        device: DeviceId,
+    },
+    /// A key that the device got under an owner before.
+    #[error("{device} got the key {key_id} under an owner before; name a key of the present owner's time")]
+    KeyOfFormerOwner {
+        /// The device.
+        device: DeviceId,
+        /// The key.
+        key_id: KeyId,
+    },
     /// A key of another device, or of none.
     #[error("{key_id} is no key of {device}; name one of its keys")]
     ForeignKey {

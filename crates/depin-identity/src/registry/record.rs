@@ -169,6 +169,8 @@ impl fmt::Display for Status {
 impl DeviceRecord {
     /// Most keys of a device over its whole life. The ids of all of them stay taken, so none may be forgotten; who needs more registers a new device.
     pub const MAX_KEYS: usize = 64;
+    /// How many of them are never rotated to, but kept for what the owner signs: recoveries and transfers.
+    pub const KEPT_FOR_OWNER: usize = 8;
     /// Most pauses that are remembered, the latest.
     pub const MAX_PAUSES: usize = 64;
 
@@ -230,6 +232,11 @@ impl DeviceRecord {
 
     fn born(&self) -> KeyEpoch {
         KeyEpoch::new(*self.device.key(), 0, self.registered, Epoch(0))
+    }
+
+    /// The keys that it got under the present owner, newest first: the one that the transfer brought, also before its cut-over, and those since.
+    pub(crate) fn keys_of_owner(&self) -> impl Iterator<Item = KeyEpoch> + '_ {
+        self.keys().rev().take_while(|key| !matches!(key.end, Some(KeyEnd::Transferred { .. })))
     }
 
     pub(crate) fn past_mut(&mut self) -> &mut Past {

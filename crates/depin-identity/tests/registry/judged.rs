@@ -4,13 +4,13 @@ use super::*;
 
 #[test]
 fn each_report_is_judged_by_receipt_time_numbers_and_epoch() {
-    // Rotated at 30, sold from epoch 9 on, compromised since 900, suspended from 2000 to 3000, off at 5000.
+    // Rotated at 30, sold from epoch 9 on, suspended from 2000 to 3000, the buyer's key compromised since 4000, off at 5000.
     let mut registry = fold(&[registered(1, 10), rotated(1, 1, 101, 1)]);
     for event in [
         transferred(1, (10, 101), (11, 102), 2),
-        compromised(1, 101, 900),
         suspended(1, 2_000),
         resumed(1, 3_000),
+        compromised(1, 102, 4_000),
         ChainEvent::DeviceDeactivated { device: id(1).on_chain(), at: at(5_000) },
     ] {
         registry.apply(&event).unwrap();
@@ -24,17 +24,17 @@ fn each_report_is_judged_by_receipt_time_numbers_and_epoch() {
         (1, 1_031, 0, (3, 77), "rotated"),
         (1, 20, 0, (3, 78), "rotated"),
         (1, 20, 0, (4, 0), "rotated"),
-        // The key that was sold and compromised.
+        // The key of the seller.
         (101, 899, 8, (9, 9), ""),
         (101, 899, 9, (9, 9), "cut-over"),
-        (101, 900, 8, (9, 9), "compromised"),
         // The buyer's key.
         (102, 1_999, 8, (0, 0), "cut-over"),
         (102, 1_999, 9, (0, 0), ""),
         (102, 2_000, 9, (0, 0), "suspended"),
         (102, 2_999, 9, (0, 0), "suspended"),
         (102, 3_000, 9, (0, 0), ""),
-        (102, 4_999, 99, (0, 0), ""),
+        (102, 3_999, 99, (0, 0), ""),
+        (102, 4_000, 99, (0, 0), "compromised"),
         (102, 5_000, 99, (0, 0), "deactivated"),
         (1, u64::MAX, 99, (0, 0), "deactivated"),
     ] {

@@ -8,6 +8,7 @@ mod judged;
 mod life;
 mod model;
 mod snapshot;
+mod tenures;
 
 use common::domain;
 use depin_core::{

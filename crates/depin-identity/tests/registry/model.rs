@@ -9,12 +9,19 @@ struct Model {
     keys: Vec<u8>,
     nonce: u64,
     status: Option<Status>,
-    compromised: bool,
+    /// Those that are.
+    compromised: Vec<u8>,
+    /// How many keys it had when its owner got it.
+    sold: usize,
 }
 
 impl Model {
     fn key(&self) -> u8 {
         *self.keys.last().unwrap()
+    }
+
+    fn is_sound(&self) -> bool {
+        !self.compromised.contains(&self.key())
     }
 }
 
@@ -47,14 +54,17 @@ fn step(model: &mut Model, n: u8, action: u8, next: &mut u8) -> (ChainEvent, boo
         }
         2 | 3 => {
             *next += 1;
-            let allowed = lives && !model.compromised;
+            let allowed = lives && model.is_sound();
             let event = if action == 2 {
                 rotated(n, key, *next, model.nonce)
             } else {
                 transferred(n, (model.owner, key), (model.owner + 1, *next), model.nonce)
             };
             if allowed {
-                model.owner += action - 2;
+                if action == 3 {
+                    model.owner += 1;
+                    model.sold = model.keys.len();
+                }
                 model.keys.push(*next);
                 changes(model, None);
             }
@@ -63,18 +73,21 @@ fn step(model: &mut Model, n: u8, action: u8, next: &mut u8) -> (ChainEvent, boo
         4 => {
             *next += 1;
             let event = recovered(n, *next, model.nonce);
-            let allowed = lives && model.compromised;
+            let allowed = lives && !model.is_sound();
             if allowed {
                 model.keys.push(*next);
-                model.compromised = false;
                 changes(model, None);
             }
             (event, allowed)
         }
-        5 => {
-            let allowed = lives && !model.compromised;
+        5 | 9 => {
+            // The present key, or any that it ever had.
+            let any = usize::try_from(model.nonce).unwrap().checked_rem(model.keys.len()).unwrap_or(0);
+            let which = if action == 5 { model.keys.len().saturating_sub(1) } else { any };
+            let key = model.keys.get(which).copied().unwrap_or(n);
+            let allowed = lives && which >= model.sold && !model.compromised.contains(&key);
             if allowed {
-                model.compromised = true;
+                model.compromised.push(key);
                 changes(model, None);
             }
             (compromised(n, key, 50), allowed)
@@ -113,13 +126,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn every_history_is_that_of_a_model_and_shows_at_once(steps in prop::collection::vec((1..4_u8, 0..24_u8), 0..40)) {
+    fn every_history_is_that_of_a_model_and_shows_at_once(steps in prop::collection::vec((1..4_u8, 0..27_u8), 0..40)) {
         let mut registry = Registry::new(domain());
         let mut models = vec![Model::default(); 4];
         let mut next = 50;
         for (n, action) in steps {
             // Rotations and the like twice as often as the end.
-            let action = if action >= 10 { 2 + action % 7 } else { action };
+            let action = if action > 10 { 2 + action % 8 } else { action };
             let before = registry.clone();
             let model = &mut models[usize::from(n)];
             let (event, allowed) = step(model, n, action, &mut next);
@@ -140,7 +153,7 @@ proptest! {
             }
             // A rotation or revocation is visible at once.
             let verdict = reason(&registry, model.key(), arrival(10_000, 99, 0, 0));
-            prop_assert_eq!(verdict.is_empty(), model.status == Some(Status::Active) && !model.compromised);
+            prop_assert_eq!(verdict.is_empty(), model.status == Some(Status::Active) && model.is_sound());
             if let [.., last, _] = model.keys[..] {
                 prop_assert_ne!(reason(&registry, last, arrival(10_000, 99, 0, 0)), "");
             }

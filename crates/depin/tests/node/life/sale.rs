@@ -14,6 +14,11 @@ pub(super) async fn sold(life: &mut Life<'_>) {
     life.commit(&old).await;
     let cut_over = Epoch(life.node().epoch().await.0 + 2);
     let [before, voucher] = handed_over(life, &next, cut_over).await;
+    // The new owner cannot void what the old one is still to be paid for.
+    let void = Action::Compromise { key: old.public_key().id(), since: 0 };
+    let void = life.accept(void, Others::default()).await;
+    let refused = life.carry_out(&void).await.unwrap_err().to_string();
+    assert!(refused.contains("KeyOfFormerOwner"), "{refused}");
     life.tell("early", &next).await;
     life.answer(&old).await;
     let reports = [("set", "counted"), ("early", "cut-over"), ("answer", "counted")];
