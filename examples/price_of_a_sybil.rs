@@ -52,6 +52,7 @@ pub fn run(out: &mut impl Write) -> Result<()> {
     let generous = Outlook { reward: Amount(2 * TOKEN), ..outlook };
     for (what, policy, prices, outlook) in [
         ("nothing is changed", &policy, &prices, &outlook),
+        ("makers put up all bonds", &AdmissionPolicy::by_makers(), &prices, &outlook),
         ("nobody locks a bond", &bondless, &prices, &outlook),
         ("a hundred devices may share a cell", &crowded, &prices, &outlook),
         ("no fake is ever caught", &policy, &unseen, &outlook),

@@ -232,9 +232,11 @@ fn known_prices() {
 #[test]
 fn at_the_shipped_defaults_a_sybil_costs_more_than_it_earns() {
     let (policy, prices, outlook) = (AdmissionPolicy::default(), Prices::default(), Outlook::default());
-    for n in [1, 2, 10, 999, 1_000, 1_001, 100_000, u32::MAX] {
-        let found = compare(&policy, n, &prices, &outlook).unwrap();
-        assert!(found.deters(), "{n} identities cost {} and earn {}", found.total, found.reward);
+    for policy in [&policy, &AdmissionPolicy::by_makers()] {
+        for n in [1, 2, 10, 999, 1_000, 1_001, 100_000, u32::MAX] {
+            let found = compare(policy, n, &prices, &outlook).unwrap();
+            assert!(found.deters(), "{n} identities cost {} and earn {}", found.total, found.reward);
+        }
     }
     // Not by much more than the bonds: without them it pays.
     let free = AdmissionPolicy { device_bond: Amount::ZERO, maker_bond: Amount::ZERO, ..policy.clone() };

@@ -103,6 +103,13 @@ impl AdmissionPolicy {
         Ok(())
     }
 
+    /// The default for a network whose journal holds neither bonds of devices nor places: a maker puts up, for each device of its quota, what
+    /// owner and place would have, 600 tokens in all.
+    pub fn by_makers() -> Self {
+        let maker_bond = Amount(super::TOKEN.saturating_mul(600));
+        Self { device_bond: Amount::ZERO, maker_bond, cell: None, ..Self::default() }
+    }
+
     /// The most that makers are charged for, and devices admitted of: what the maker was granted, and never more than the policy's quota.
     pub(super) fn quota(&self, granted: u32) -> u32 {
         granted.min(self.maker_quota)

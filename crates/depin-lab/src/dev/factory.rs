@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use depin::{AdmissionParams, FirmwareParams, node::Node};
-use depin_core::{Amount, DeviceId, Millis, Timestamp};
+use depin_core::{DeviceId, Millis, Timestamp};
 use depin_identity::{
     SoftwareKey,
     admission::AdmissionPolicy,
@@ -41,18 +41,17 @@ impl Factory {
         device::make_key(&path, seed, "root")?;
         let root = SoftwareKey::from_seed(device::read_secret(&path)?);
         let valid = Validity { from: genesis, until: genesis.saturating_add(LIFE) };
-        let AdmissionPolicy { maker_quota, maker_bond, .. } = AdmissionPolicy::default();
+        let AdmissionPolicy { maker_quota, maker_bond, .. } = AdmissionPolicy::by_makers();
         let maker = Maker::create(&state.join("maker"), seed, &root, maker_quota, maker_bond, valid)?;
         Ok(Self { root, maker, valid })
     }
 
     /// Whose devices count: the maker's. Neither bonds of devices nor places are in a storage network's journal.
     pub(super) fn admission(&self) -> AdmissionParams {
-        let policy = AdmissionPolicy { device_bond: Amount::ZERO, cell: None, ..AdmissionPolicy::default() };
         AdmissionParams {
             roots: vec![maker::did(&self.root)],
             max_makers: 1,
-            policy,
+            policy: AdmissionPolicy::by_makers(),
             revoked_makers: Vec::new(),
             firmware: FirmwareParams::default(),
         }

@@ -100,12 +100,7 @@ pub(crate) fn admission() -> AdmissionParams {
     AdmissionParams {
         roots: vec![did(&root())],
         max_makers: 2,
-        policy: AdmissionPolicy {
-            device_bond: Amount::ZERO,
-            maker_bond: Amount(1),
-            cell: None,
-            ..AdmissionPolicy::default()
-        },
+        policy: AdmissionPolicy { maker_bond: Amount(1), ..AdmissionPolicy::by_makers() },
         revoked_makers: Vec::new(),
         firmware: FirmwareParams::default(),
     }
