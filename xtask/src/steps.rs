@@ -32,6 +32,7 @@ pub const STEPS: &[Step] = &[
         about: "a firmware for a Cortex-M4 links: no allocator, within its flash and RAM",
         run: device,
     },
+    Step { name: "fuzz", about: "the fuzz targets compile", run: fuzz },
     Step { name: "contracts", about: "tests of the contracts", run: contracts::test },
     Step {
         name: "artifacts",
@@ -126,6 +127,11 @@ fn device(context: &Context) -> Report {
     let identity = "--no-default-features --package depin-identity --target";
     report.check(context.cargo("check").args(identity).arg(target).show());
     report
+}
+
+/// A workspace of its own, so nothing else notices when a target falls behind. Its engine is C++.
+fn fuzz(context: &Context) -> Report {
+    Report::of(context.run_in(&context.root.join("fuzz"), "cargo").args("check --bins --locked").show())
 }
 
 /// Each by itself: checked together, one crate would profit from what another asks of a shared dependency.

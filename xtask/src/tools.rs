@@ -17,6 +17,7 @@ struct Program {
 
 const PROGRAMS: &[Program] = &[
     Program { name: "cc", package: "gcc libc6-dev", purpose: "crates that build C" },
+    Program { name: "c++", package: "g++", purpose: "the engine of the fuzz targets" },
     Program { name: "git", package: "git", purpose: "tests that read the files of this repository" },
     Program {
         name: "node",
