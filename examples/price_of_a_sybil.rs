@@ -11,8 +11,8 @@ use depin::{
     core::{Amount, Bps, Cell, Outcome},
     identity::{
         admission::{
-            AdmissionPolicy, Applicant, CellRule, Credential, Holder, Maker, Outlook, Prices, SybilVerdict,
-            TOKEN, compare,
+            AdmissionPolicy, Applicant, CellRule, CredentialHolder, Maker, Outlook, Prices, ShownCredential,
+            SybilVerdict, TOKEN, compare,
         },
         place,
     },
@@ -69,8 +69,11 @@ pub fn run(out: &mut impl Write) -> Result<()> {
 }
 
 fn applicants(policy: &AdmissionPolicy, out: &mut impl Write) -> Result<()> {
-    let credential =
-        Credential { kind: "DeviceCredential".into(), holder: Holder::Device, verified: Outcome::Accept };
+    let credential = ShownCredential {
+        kind: "DeviceCredential".into(),
+        holder: CredentialHolder::Device,
+        verified: Outcome::Accept,
+    };
     let cell: Cell = "8928308280fffff".parse()?; // resolution 9; the policy asks for 8
     let right = Applicant {
         credentials: Some(vec![credential]),

@@ -64,7 +64,7 @@ struct Hand<'a> {
 
 impl<'a> Hand<'a> {
     fn new(chain: &'a EvmRegistry, now: u64, seed: u64) -> Self {
-        let fold = MemoryRegistry::new(Registry::new(chain.domain()));
+        let fold = MemoryRegistry::new(Registry::new(chain.domain()), Epoch(0));
         let mut hand = Self { chain, fold, now, seed, made: 0, keys: Vec::new(), owner: 20, bought: 0 };
         let born = hand.new_key();
         hand.keys.push(born);
